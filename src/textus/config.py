@@ -1,0 +1,311 @@
+"""Read settings dataclasses from TOML and from `key=value` overrides, and say plainly what is wrong.
+
+A settings class is a frozen dataclass that inherits `Settings`, with a docstring under each field. Types understood:
+`bool int float str`, `Literal[...]`, unions of these (`int | Literal["auto"]`), `tuple[T, ...]`, nested settings, and
+`Annotated[number, Range(...)]` for bounds. The same checks run for a file, for the command line and for Python.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import inspect
+import json
+import math
+import textwrap
+import tomllib
+import types
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from textus.errors import ConfigError, InputError
+
+AUTO = Literal["auto"]
+"""The type of a setting that is planned from the data and the machine unless it is set."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """Bound a number from `low` to `high`; an `open_` end is itself excluded. NaN is never inside.
+
+    >>> 0.0 in Range(0, 1, open_low=True), 1.0 in Range(0, 1, open_low=True)
+    (False, True)
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        above = value > self.low if self.open_low else value >= self.low
+        below = value < self.high if self.open_high else value <= self.high
+        return above and below and math.isfinite(value)
+
+    def __str__(self) -> str:
+        if math.isinf(self.high):
+            return f"{'above' if self.open_low else 'at least'} {self.low:g}"
+        return f"in {'(' if self.open_low else '['}{self.low:g}, {self.high:g}{')' if self.open_high else ']'}"
+
+
+Count = Annotated[int, Range(1)]
+"""A whole number from 1."""
+Natural = Annotated[int, Range(0)]
+"""A whole number from 0."""
+Positive = Annotated[float, Range(0, open_low=True)]
+"""A finite number above 0."""
+NonNegative = Annotated[float, Range(0)]
+"""A finite number from 0."""
+Fraction = Annotated[float, Range(0, 1)]
+"""A number from 0 to 1, both included."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Base of every settings class: check each field's type and range when it is made, wherever it comes from."""
+
+    def __post_init__(self) -> None:
+        for name, kind in kinds(type(self)).items():
+            check(kind, getattr(self, name), name, type(self).__name__)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load(cls: type[S], path: Path | None = None, overrides: Sequence[str] = ()) -> S:
+    """Make `cls` from its defaults, then a TOML file, then `key=value` overrides.
+
+    Raises `ConfigError` naming the file or override, the key, what was got, and the nearest right word.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"{path}: not valid TOML: {error}", hint="`--print` shows a complete settings file"
+            ) from None
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}", hint="check the path of the settings file") from None
+    config = build(cls, values, source=str(path))
+    for item in overrides:
+        config = override(config, item)
+    return config
+
+
+def build(cls: type[S], values: dict[str, Any], source: str, prefix: str = "") -> S:
+    """Make `cls` from nested tables; a key that is left out keeps its default."""
+    arguments: dict[str, Any] = {}
+    for key, value in values.items():
+        kind, dotted = _find(cls, key, prefix, source), prefix + key
+        if _is_settings(kind):
+            if not isinstance(value, dict):
+                raise ConfigError(
+                    f"{source}: `{dotted}` is a table of settings; got {value!r}", hint=_known(kind, f"{dotted}.")
+                )
+            arguments[key] = build(kind, value, source, f"{dotted}.")
+        else:
+            arguments[key] = check(kind, value, dotted, source)
+    return cls(**arguments)
+
+
+def override(config: S, item: str) -> S:
+    """Apply one `section.key=value`; the value is read as TOML, and as a plain string where it is none."""
+    dotted, found, text = item.partition("=")
+    if not found:
+        raise ConfigError(
+            f"`{item}` is neither a file nor a setting",
+            hint="settings are given as key=value, for example training.minutes=5",
+        )
+    return _override(config, dotted.split("."), text, f"`{item}`", "")
+
+
+def replace(config: S, changes: dict[str, Any]) -> S:
+    """Return `config` with dotted keys set to new values."""
+    for dotted, value in changes.items():
+        config = _set(config, dotted.split("."), value, f"`{dotted}`", "")
+    return config
+
+
+def check(kind: Any, value: Any, dotted: str, source: str) -> Any:
+    """Return `value` as `kind`, or raise `ConfigError` with what is allowed."""
+    converted = _convert(kind, value)
+    if converted is _NO:
+        shown = json.dumps(value, ensure_ascii=False, default=repr) if not isinstance(value, float) else repr(value)
+        raise ConfigError(
+            f"{source}: `{dotted}` must be {_words(kind)}; got {shown}", hint=_nearest(kind, value, dotted)
+        )
+    return converted
+
+
+def kinds(cls: Any) -> dict[str, Any]:
+    """Return the declared type of each field, by name."""
+    hints = get_type_hints(cls, include_extras=True)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+
+def documentation(cls: Any) -> dict[str, str]:
+    """Return the docstring under each field, by name."""
+    (node,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    assert isinstance(node, ast.ClassDef)
+    found: dict[str, str] = {}
+    for field, text in zip(node.body, node.body[1:], strict=False):
+        is_text = (
+            isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+        )
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and is_text:
+            found[field.target.id] = inspect.cleandoc(text.value.value)  # type: ignore[attr-defined]
+    return found
+
+
+def keys(cls: type, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+    """List every dotted key with its type and docstring, in the order of the fields."""
+    texts = documentation(cls)
+    for name, kind in kinds(cls).items():
+        if _is_settings(kind):
+            yield from keys(kind, f"{prefix}{name}.")
+        else:
+            yield prefix + name, kind, texts.get(name, "")
+
+
+def to_toml(config: Settings, *, explain: bool = True) -> str:
+    """Write settings as TOML that `load` reads back to an equal value; `explain` puts each docstring above its key."""
+    return "\n".join(_toml_lines(config, "", explain)).strip() + "\n"
+
+
+def _toml_lines(config: Settings, prefix: str, explain: bool) -> Iterator[str]:
+    texts = documentation(type(config))
+    nested: list[tuple[str, Settings]] = []
+    for name in kinds(type(config)):
+        value = getattr(config, name)
+        if isinstance(value, Settings):
+            nested.append((prefix + name, value))
+            continue
+        if explain:
+            yield from (f"# {line}" for line in textwrap.wrap(texts.get(name, ""), 110))
+        yield f"{name} = {_toml_value(value)}"
+    for name, section in nested:
+        yield f"\n[{name}]"
+        yield from _toml_lines(section, f"{name}.", explain)
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_toml_value, value)) + "]"
+    if isinstance(value, float):
+        return repr(value)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _override(config: S, path: list[str], text: str, source: str, prefix: str) -> S:
+    kind = _find(type(config), path[0], prefix, source)
+    if len(path) > 1:
+        inner = _nested(config, path[0], kind, source, prefix)
+        return dataclasses.replace(config, **{path[0]: _override(inner, path[1:], text, source, f"{prefix}{path[0]}.")})
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    if _is_settings(kind):
+        raise ConfigError(
+            f"{source}: `{prefix}{path[0]}` is a group of settings", hint=_known(kind, f"{prefix}{path[0]}.")
+        )
+    if not isinstance(value, str) and _convert(kind, value) is _NO and _convert(kind, text) is not _NO:
+        value = text
+    return dataclasses.replace(config, **{path[0]: check(kind, value, prefix + path[0], source)})
+
+
+def _set(config: S, path: list[str], value: Any, source: str, prefix: str) -> S:
+    kind = _find(type(config), path[0], prefix, source)
+    if len(path) > 1:
+        inner = _nested(config, path[0], kind, source, prefix)
+        return dataclasses.replace(config, **{path[0]: _set(inner, path[1:], value, source, f"{prefix}{path[0]}.")})
+    return dataclasses.replace(config, **{path[0]: check(kind, value, prefix + path[0], source)})
+
+
+def _nested(config: Settings, name: str, kind: Any, source: str, prefix: str) -> Any:
+    if not _is_settings(kind):
+        raise ConfigError(
+            f"{source}: `{prefix}{name}` is a single setting, not a group", hint=f"write {prefix}{name}=VALUE"
+        )
+    return getattr(config, name)
+
+
+def _find(cls: type, key: str, prefix: str, source: str) -> Any:
+    if key in kinds(cls):
+        return kinds(cls)[key]
+    return _unknown(cls, key, prefix, source)
+
+
+def _unknown(cls: type, key: str, prefix: str, source: str) -> Any:
+    close = difflib.get_close_matches(key, kinds(cls), n=1, cutoff=0.5)
+    hint = f"did you mean `{prefix}{close[0]}`?" if close else _known(cls, prefix)
+    raise ConfigError(f"{source}: no setting `{prefix}{key}`", hint=hint)
+
+
+def _known(cls: type, prefix: str) -> str:
+    return "settings here: " + ", ".join(prefix + name for name in kinds(cls))
+
+
+def _is_settings(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Settings)
+
+
+_NO = object()
+
+
+def _convert(kind: Any, value: Any) -> Any:
+    """Return `value` as `kind`, or `_NO`. A whole number is a float; nothing else changes its type."""
+    origin = get_origin(kind)
+    if origin is Annotated:
+        inner, *bounds = get_args(kind)
+        converted = _convert(inner, value)
+        return converted if converted is not _NO and all(converted in bound for bound in bounds) else _NO
+    if origin is Literal:
+        return next((choice for choice in get_args(kind) if choice == value and type(choice) is type(value)), _NO)
+    if origin in (Union, types.UnionType):
+        return next((got for part in get_args(kind) if (got := _convert(part, value)) is not _NO), _NO)
+    if origin is tuple:
+        return _convert_items(get_args(kind)[0], value)
+    if kind is float and type(value) is int:
+        return float(value)
+    if kind is float and isinstance(value, float) and not math.isfinite(value):
+        return _NO
+    return value if type(value) is kind else _NO
+
+
+def _convert_items(kind: Any, value: Any) -> Any:
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list | tuple):
+        return _NO
+    items = tuple(_convert(kind, item) for item in value)
+    return _NO if _NO in items else items
+
+
+def _words(kind: Any) -> str:
+    """Say in words what a type allows."""
+    origin = get_origin(kind)
+    if origin is Annotated:
+        inner, *bounds = get_args(kind)
+        return f"{_words(inner)} {' and '.join(map(str, bounds))}"
+    if origin is Literal:
+        return " or ".join(json.dumps(choice) for choice in get_args(kind))
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(_words, get_args(kind)))
+    if origin is tuple:
+        return f"a list, each {_words(get_args(kind)[0])}"
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
+    return names.get(kind, getattr(kind, "__name__", str(kind)))
+
+
+def _nearest(kind: Any, value: Any, dotted: str) -> str:
+    choices = [choice for part in (kind, *get_args(kind)) if get_origin(part) is Literal for choice in get_args(part)]
+    close = difflib.get_close_matches(str(value), [str(choice) for choice in choices], n=1, cutoff=0.5)
+    return (
+        f"did you mean {dotted}={close[0]}?"
+        if close
+        else f"set it as {dotted}=VALUE or in the settings file; `textus train --print` shows them all"
+    )

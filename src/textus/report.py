@@ -1,0 +1,251 @@
+"""Scores, tables, charts and reports that print themselves as text, Markdown, one HTML page, or JSON."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Score:
+    """One measured number, with what makes it comparable."""
+
+    name: str
+    """`loss perplexity bits_per_byte accuracy ...`."""
+    value: float
+    error: float
+    """Standard error, in the same unit; 0 where the number is exact."""
+    unit: str
+    tokenizer: str
+    """Fingerprint of the tokenizer; empty where none took part."""
+    data: str
+    """Fingerprint of the text that was measured."""
+
+    def __str__(self) -> str:
+        spread = f" ± {number(self.error)}" if self.error else ""
+        return f"{self.name.replace('_', ' ')} {number(self.value)}{spread} {self.unit}".rstrip()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields for JSON."""
+        return asdict(self)
+
+
+class Section(Protocol):
+    """A part of a report that can show itself four ways."""
+
+    def text(self) -> str: ...
+
+    def markdown(self) -> str: ...
+
+    def html(self) -> str: ...
+
+    def as_dict(self) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Prose:
+    """Paragraphs of words; `verbatim` keeps line breaks, as a sample of a model needs."""
+
+    words: str
+    verbatim: bool = False
+
+    def text(self) -> str:
+        return self.words
+
+    def markdown(self) -> str:
+        return "\n".join("    " + line for line in self.words.splitlines()) if self.verbatim else self.words
+
+    def html(self) -> str:
+        tag = "pre" if self.verbatim else "p"
+        return f"<{tag}>{html.escape(self.words)}</{tag}>"
+
+    def as_dict(self) -> Any:
+        return self.words
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a header; numbers stand to the right."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], header: tuple[str, str] = ("", "")) -> Table:
+        """Make a table of two columns from a mapping."""
+        return cls(header, tuple(values.items()))
+
+    def text(self) -> str:
+        cells = [self.header, *(tuple(map(number, row)) for row in self.rows)]
+        widths = [max(len(row[column]) for row in cells) for column in range(len(self.header))]
+        lines = [
+            "  ".join(
+                cell.rjust(width) if index and self._numeric(column) else cell.ljust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for index, row in enumerate(cells)
+        ]
+        return "\n".join(lines if any(self.header) else lines[1:])
+
+    def markdown(self) -> str:
+        rule = tuple("---:" if self._numeric(column) else "---" for column in range(len(self.header)))
+        cells = [self.header, rule, *(tuple(map(number, row)) for row in self.rows)]
+        return "\n".join(
+            "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in cells
+        )
+
+    def html(self) -> str:
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.header) if any(self.header) else ""
+        body = "".join(
+            "<tr>" + "".join(self._cell(column, value) for column, value in enumerate(row)) + "</tr>"
+            for row in self.rows
+        )
+        return f"<table>{f'<thead><tr>{head}</tr></thead>' if head else ''}<tbody>{body}</tbody></table>"
+
+    def as_dict(self) -> Any:
+        return [dict(zip(self.header, row, strict=True)) for row in self.rows] if any(self.header) else dict(self.rows)
+
+    def _numeric(self, column: int) -> bool:
+        return all(isinstance(row[column], int | float) for row in self.rows)
+
+    def _cell(self, column: int, value: Any) -> str:
+        style = ' class="n"' if isinstance(value, int | float) else ""
+        return f"<td{style}>{html.escape(number(value))}</td>"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines over a common x axis, drawn as SVG in HTML and told by their ends in text."""
+
+    title: str
+    x_name: str
+    y_name: str
+    lines: Mapping[str, Sequence[tuple[float, float]]]
+
+    def text(self) -> str:
+        ends = [
+            f"{name}: {number(points[0][1])} -> {number(points[-1][1])}"
+            for name, points in self.lines.items()
+            if points
+        ]
+        return f"{self.y_name} over {self.x_name}: " + "; ".join(ends)
+
+    def markdown(self) -> str:
+        return self.text()
+
+    def html(self) -> str:
+        return f"<figure>{''.join(_svg(self))}<figcaption>{html.escape(self.title)}</figcaption></figure>"
+
+    def as_dict(self) -> Any:
+        return {name: [list(point) for point in points] for name, points in self.lines.items()}
+
+
+@dataclass(frozen=True)
+class Report:
+    """A titled sequence of named sections."""
+
+    title: str
+    sections: tuple[tuple[str, Section], ...]
+
+    def text(self) -> str:
+        """Return what a terminal shows."""
+        return "\n\n".join(f"{name}\n{'-' * len(name)}\n{section.text()}" for name, section in self.sections)
+
+    def markdown(self) -> str:
+        """Return Markdown."""
+        return (
+            f"# {self.title}\n\n"
+            + "\n\n".join(f"## {name}\n\n{section.markdown()}" for name, section in self.sections)
+            + "\n"
+        )
+
+    def html(self) -> str:
+        """Return one self-contained page: no script, nothing fetched."""
+        body = "".join(
+            f"<section><h2>{html.escape(name)}</h2>{section.html()}</section>" for name, section in self.sections
+        )
+        return (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width,initial-scale=1">'
+            f"<title>{html.escape(self.title)}</title><style>{_STYLE}</style></head>"
+            f"<body><main><h1>{html.escape(self.title)}</h1>{body}</main></body></html>\n"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the sections for JSON."""
+        return {"title": self.title, "sections": {name: section.as_dict() for name, section in self.sections}}
+
+
+def number(value: Any) -> str:
+    """Write a value as a person would: whole numbers in groups of three, others to four figures.
+
+    >>> number(1234567), number(0.123456), number(1234.5), number("a")
+    ('1 234 567', '0.1235', '1 234', 'a')
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:,.0f}".replace(",", " ") if math.isfinite(value) else str(value)
+    return f"{value:.4g}"
+
+
+_STYLE = """
+:root{color-scheme:light dark;--line:#8884;--soft:#8881}
+body{font:16px/1.5 system-ui,sans-serif;margin:0}main{max-width:60rem;margin:auto;padding:1.5rem}
+h2{margin-top:2.5rem;border-bottom:1px solid var(--line)}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;display:block;overflow-x:auto}
+th,td{padding:.25rem .75rem;border-bottom:1px solid var(--line);text-align:left}td.n{text-align:right}
+pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--soft);padding:.75rem;border-radius:.4rem}
+figure{margin:1rem 0}svg{width:100%;height:auto}svg text{fill:currentColor;font-size:12px}figcaption{opacity:.7}
+"""
+_COLOURS = ("#2a78d6", "#d6562a", "#2a9d5c", "#9a4fd0", "#b8860b")
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 760, 320, 56, 40, 12, 12
+
+
+def _svg(chart: Chart) -> Iterator[str]:
+    points = [point for line in chart.lines.values() for point in line if all(map(math.isfinite, point))]
+    yield f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{html.escape(chart.title)}">'
+    if points:
+        xs, ys = _span([x for x, _ in points]), _span([y for _, y in points])
+        yield from _axes(chart, xs, ys)
+        for index, (name, line) in enumerate(chart.lines.items()):
+            colour = _COLOURS[index % len(_COLOURS)]
+            path = " ".join(f"{_x(x, xs):.1f},{_y(y, ys):.1f}" for x, y in _thin(line) if math.isfinite(y))
+            yield f'<polyline fill="none" stroke="{colour}" stroke-width="1.8" points="{path}"/>'
+            top = _TOP + 16 + 18 * index
+            yield f'<rect x="{_WIDTH - 150}" y="{top - 9}" width="14" height="4" fill="{colour}"/>'
+            yield f'<text x="{_WIDTH - 130}" y="{top - 3}">{html.escape(name)}</text>'
+    yield "</svg>"
+
+
+def _axes(chart: Chart, xs: tuple[float, float], ys: tuple[float, float]) -> Iterator[str]:
+    for step in range(6):
+        x, y = (low + (high - low) * step / 5 for low, high in (xs, ys))
+        yield f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{_y(y, ys):.1f}" y2="{_y(y, ys):.1f}" stroke="#8884"/>'
+        yield f'<text x="{_LEFT - 6}" y="{_y(y, ys) + 4:.1f}" text-anchor="end">{number(y)}</text>'
+        yield f'<text x="{_x(x, xs):.1f}" y="{_HEIGHT - 22}" text-anchor="middle">{number(x)}</text>'
+    yield f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 5}" text-anchor="middle">{html.escape(chart.x_name)}</text>'
+    turned = f'transform="rotate(-90 14 {_HEIGHT / 2})"'
+    yield f'<text x="14" y="{_HEIGHT / 2}" text-anchor="middle" {turned}>{html.escape(chart.y_name)}</text>'
+
+
+def _span(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _thin(line: Sequence[tuple[float, float]], most: int = 400) -> Sequence[tuple[float, float]]:
+    """Keep at most about `most` points, the last among them: a page need not carry every step."""
+    stride = max(1, len(line) // most)
+    return [*line[::stride], *line[-1:]]
+
+
+def _x(value: float, span: tuple[float, float]) -> float:
+    return _LEFT + (value - span[0]) / (span[1] - span[0]) * (_WIDTH - _LEFT - _RIGHT)
+
+
+def _y(value: float, span: tuple[float, float]) -> float:
+    return _HEIGHT - _BOTTOM - (value - span[0]) / (span[1] - span[0]) * (_HEIGHT - _BOTTOM - _TOP)
