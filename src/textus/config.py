@@ -17,6 +17,7 @@ import textwrap
 import tomllib
 import types
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -42,7 +43,7 @@ class Range:
     def __contains__(self, value: float) -> bool:
         above = value > self.low if self.open_low else value >= self.low
         below = value < self.high if self.open_high else value <= self.high
-        return above and below and math.isfinite(value)
+        return above and below and (isinstance(value, int) or math.isfinite(value))
 
     def __str__(self) -> str:
         if math.isinf(self.high):
@@ -64,11 +65,15 @@ Fraction = Annotated[float, Range(0, 1)]
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Base of every settings class: check each field's type and range when it is made, wherever it comes from."""
+    """Base of every settings class: check each field's type and range when it is made, wherever it comes from.
+
+    What Python writes loosely (1 for 1.0, a list for a tuple) is kept as its type says, so that equal settings are
+    equal values with equal fingerprints.
+    """
 
     def __post_init__(self) -> None:
         for name, kind in kinds(type(self)).items():
-            check(kind, getattr(self, name), name, type(self).__name__)
+            object.__setattr__(self, name, check(kind, getattr(self, name), name, type(self).__name__))
 
 
 S = TypeVar("S", bound=Settings)
@@ -82,8 +87,8 @@ def load(cls: type[S], path: Path | None = None, overrides: Sequence[str] = ()) 
     values: dict[str, Any] = {}
     if path is not None:
         try:
-            values = tomllib.loads(path.read_text("utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            values = tomllib.loads(path.read_text("utf-8-sig"))  # editors on Windows begin with a mark
+        except (ValueError, RecursionError) as error:  # TOML's, Unicode's, a number of 5000 digits, 1000 brackets
             raise ConfigError(
                 f"{path}: not valid TOML: {error}", hint="`--print` shows a complete settings file"
             ) from None
@@ -108,6 +113,11 @@ def build(cls: type[S], values: dict[str, Any], source: str, prefix: str = "") -
             arguments[key] = build(kind, value, source, f"{dotted}.")
         else:
             arguments[key] = check(kind, value, dotted, source)
+    missing = [field.name for field in dataclasses.fields(cls) if _is_required(field) and field.name not in arguments]
+    if missing:
+        raise ConfigError(
+            f"{source}: no value for `{prefix}{missing[0]}`", hint=f"it has no default: {prefix}{missing[0]}=VALUE"
+        )
     return cls(**arguments)
 
 
@@ -135,19 +145,33 @@ def check(kind: Any, value: Any, dotted: str, source: str) -> Any:
     if converted is _NO:
         shown = json.dumps(value, ensure_ascii=False, default=repr) if not isinstance(value, float) else repr(value)
         raise ConfigError(
-            f"{source}: `{dotted}` must be {_words(kind)}; got {shown}", hint=_nearest(kind, value, dotted)
+            f"{source}: `{dotted}` must be {words(kind)}; got {shown}", hint=_nearest(kind, value, dotted)
         )
     return converted
 
 
 def kinds(cls: Any) -> dict[str, Any]:
     """Return the declared type of each field, by name."""
+    return _kinds(cls)
+
+
+@cache
+def _kinds(cls: Any) -> dict[str, Any]:
     hints = get_type_hints(cls, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
 def documentation(cls: Any) -> dict[str, str]:
-    """Return the docstring under each field, by name."""
+    """Return the docstring under each field, by name; a subclass inherits those that it does not write anew."""
+    found: dict[str, str] = {}
+    for part in reversed(cls.__mro__):
+        if part is not object:
+            found |= _own_documentation(part)
+    return found
+
+
+@cache
+def _own_documentation(cls: Any) -> dict[str, str]:
     (node,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     assert isinstance(node, ast.ClassDef)
     found: dict[str, str] = {}
@@ -184,7 +208,7 @@ def _toml_lines(config: Settings, prefix: str, explain: bool) -> Iterator[str]:
             nested.append((prefix + name, value))
             continue
         if explain:
-            yield from (f"# {line}" for line in textwrap.wrap(texts.get(name, ""), 110))
+            yield from (f"# {line}" for line in textwrap.wrap(" ".join(texts.get(name, "").split()), 110))
         yield f"{name} = {_toml_value(value)}"
     for name, section in nested:
         yield f"\n[{name}]"
@@ -204,17 +228,24 @@ def _override(config: S, path: list[str], text: str, source: str, prefix: str) -
     if len(path) > 1:
         inner = _nested(config, path[0], kind, source, prefix)
         return dataclasses.replace(config, **{path[0]: _override(inner, path[1:], text, source, f"{prefix}{path[0]}.")})
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
     if _is_settings(kind):
         raise ConfigError(
             f"{source}: `{prefix}{path[0]}` is a group of settings", hint=_known(kind, f"{prefix}{path[0]}.")
         )
+    value = _from_toml(text)
     if not isinstance(value, str) and _convert(kind, value) is _NO and _convert(kind, text) is not _NO:
         value = text
     return dataclasses.replace(config, **{path[0]: check(kind, value, prefix + path[0], source)})
+
+
+def _from_toml(text: str) -> Any:
+    try:
+        values = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text
+    value = values["value"]
+    # `out=5#draft` and `out=1\nb = 2` are names, not a number with a comment or a second key behind it.
+    return text if len(values) > 1 or ("#" in text and not isinstance(value, str | list | dict)) else value
 
 
 def _set(config: S, path: list[str], value: Any, source: str, prefix: str) -> S:
@@ -240,13 +271,30 @@ def _find(cls: type, key: str, prefix: str, source: str) -> Any:
 
 
 def _unknown(cls: type, key: str, prefix: str, source: str) -> Any:
-    close = difflib.get_close_matches(key, kinds(cls), n=1, cutoff=0.5)
+    # A setting of a section below is as likely meant as one that is spelt alike here.
+    below = [dotted for dotted in _dotted(cls) if dotted.rpartition(".")[2] == key]
+    close = below or difflib.get_close_matches(key, kinds(cls), n=1, cutoff=0.6)
+    if not close:
+        last = {dotted.rpartition(".")[2]: dotted for dotted in _dotted(cls)}
+        close = [last[name] for name in difflib.get_close_matches(key, last, n=1, cutoff=0.6)]
     hint = f"did you mean `{prefix}{close[0]}`?" if close else _known(cls, prefix)
     raise ConfigError(f"{source}: no setting `{prefix}{key}`", hint=hint)
 
 
 def _known(cls: type, prefix: str) -> str:
     return "settings here: " + ", ".join(prefix + name for name in kinds(cls))
+
+
+def _dotted(cls: type, prefix: str = "") -> Iterator[str]:
+    for name, kind in kinds(cls).items():
+        if _is_settings(kind):
+            yield from _dotted(kind, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _is_settings(kind: Any) -> bool:
@@ -270,10 +318,23 @@ def _convert(kind: Any, value: Any) -> Any:
     if origin is tuple:
         return _convert_items(get_args(kind)[0], value)
     if kind is float and type(value) is int:
-        return float(value)
+        return float(value) if abs(value) < 2**1023 else _NO
     if kind is float and isinstance(value, float) and not math.isfinite(value):
         return _NO
+    if kind is str and isinstance(value, str) and not _is_unicode(value):
+        return _NO
+    if _is_settings(kind):
+        return value if isinstance(value, kind) else _NO
     return value if type(value) is kind else _NO
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether UTF-8, and so a settings file, can hold `text`: not the name of a file in another encoding."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _convert_items(kind: Any, value: Any) -> Any:
@@ -285,27 +346,43 @@ def _convert_items(kind: Any, value: Any) -> Any:
     return _NO if _NO in items else items
 
 
-def _words(kind: Any) -> str:
+def words(kind: Any) -> str:
     """Say in words what a type allows."""
     origin = get_origin(kind)
     if origin is Annotated:
         inner, *bounds = get_args(kind)
-        return f"{_words(inner)} {' and '.join(map(str, bounds))}"
+        return f"{words(inner)} {' and '.join(map(str, bounds))}"
     if origin is Literal:
         return " or ".join(json.dumps(choice) for choice in get_args(kind))
     if origin in (Union, types.UnionType):
-        return " or ".join(map(_words, get_args(kind)))
+        return " or ".join(map(words, get_args(kind)))
     if origin is tuple:
-        return f"a list, each {_words(get_args(kind)[0])}"
+        return f"a list, each {words(get_args(kind)[0])}"
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
     return names.get(kind, getattr(kind, "__name__", str(kind)))
 
 
 def _nearest(kind: Any, value: Any, dotted: str) -> str:
-    choices = [choice for part in (kind, *get_args(kind)) if get_origin(part) is Literal for choice in get_args(part)]
-    close = difflib.get_close_matches(str(value), [str(choice) for choice in choices], n=1, cutoff=0.5)
+    number = _as_number(value)
+    if number is not None and (meant := _convert(kind, number)) is not _NO:
+        return f"did you mean {dotted}={meant!r}?"
+    parts = (kind, *get_args(kind))
+    choices = [str(choice) for part in parts if get_origin(part) is Literal for choice in get_args(part)]
+    choices += ["true", "false"] if bool in parts else []
+    close = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.5)
     return (
         f"did you mean {dotted}={close[0]}?"
         if close
         else f"set it as {dotted}=VALUE or in the settings file; `textus train --print` shows them all"
     )
+
+
+def _as_number(value: Any) -> int | float | None:
+    """Read what TOML does not take for a number (`.5`), or not for a whole one (`1e5`)."""
+    try:
+        number = float(value) if isinstance(value, str | float) else math.nan
+    except ValueError:
+        return None
+    if not math.isfinite(number):
+        return None
+    return int(number) if number.is_integer() else number

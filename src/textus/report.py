@@ -79,7 +79,7 @@ class Table:
         return cls(header, tuple(values.items()))
 
     def text(self) -> str:
-        cells = [self.header, *(tuple(map(number, row)) for row in self.rows)]
+        cells = [self.header, *(tuple(number(value).replace("\n", " ") for value in row) for row in self.rows)]
         widths = [max(len(row[column]) for row in cells) for column in range(len(self.header))]
         lines = [
             "  ".join(
@@ -140,7 +140,8 @@ class Chart:
         return f"<figure>{''.join(_svg(self))}<figcaption>{html.escape(self.title)}</figcaption></figure>"
 
     def as_dict(self) -> Any:
-        return {name: [list(point) for point in points] for name, points in self.lines.items()}
+        # JSON has no word for a loss that is not a number.
+        return {name: [[x, y if math.isfinite(y) else None] for x, y in points] for name, points in self.lines.items()}
 
 
 @dataclass(frozen=True)
@@ -187,8 +188,10 @@ def number(value: Any) -> str:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    if isinstance(value, int) or abs(value) >= 1000:
-        return f"{value:,.0f}".replace(",", " ") if math.isfinite(value) else str(value)
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", " ")
+    if 999.95 <= abs(value) < math.inf:
+        return f"{value:,.0f}".replace(",", " ")
     return f"{value:.4g}"
 
 

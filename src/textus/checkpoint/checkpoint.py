@@ -1,0 +1,145 @@
+"""A model on disk: a Hugging Face model directory with `provenance.json` beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from textus import storage
+from textus.checkpoint.families import from_qwen3, from_qwen3_weights, to_qwen3, to_qwen3_weights
+from textus.errors import CheckpointError
+from textus.model.config import ModelConfig
+from textus.model.transformer import Transformer
+from textus.tokenizer.tokenizer import Tokenizer
+
+KIND = "checkpoint"
+"""What the manifest of a sealed model directory says it is."""
+CONFIG, WEIGHTS, PROVENANCE = "config.json", "model.safetensors", "provenance.json"
+GENERATION = "generation_config.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Hold a model with all that is needed to use it and to trust it."""
+
+    directory: Path
+    """Where it was read from."""
+    model: Transformer
+    """The network, in evaluation mode."""
+    tokenizer: Tokenizer
+    """The vocabulary that it was trained with."""
+    provenance: dict[str, Any]
+    """Where it came from; empty for a model that was made elsewhere."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """The model's shape."""
+        return self.model.config
+
+
+def write_model(
+    directory: Path,
+    model: Transformer,
+    tokenizer: Tokenizer,
+    provenance: Mapping[str, Any],
+    generation: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a model directory into an existing one; whole or not at all is up to `storage.new_directory` around it.
+
+    Weights keep the format that the model has. `generation` adds sampling defaults that transformers will use.
+    """
+    config = model.config
+    assert tokenizer.vocab_size <= config.vocab_size, "the tokenizer knows tokens that the model does not"
+    dtype = str(model.embedding.weight.dtype).removeprefix("torch.")
+    end = {"bos_token_id": tokenizer.end, "eos_token_id": tokenizer.end, "pad_token_id": tokenizer.end}
+    with storage.refusals(directory):
+        storage.write_json(directory / CONFIG, to_qwen3(config, tokenizer.end, dtype))
+        storage.write_json(directory / GENERATION, end | dict(generation or {}))
+        storage.write_json(directory / PROVENANCE, dict(provenance))
+        tokenizer.save(directory, config.context_length)
+        state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+        # the metadata is what transformers asks for
+        save_file(to_qwen3_weights(state, config), directory / WEIGHTS, metadata={"format": "pt"})
+
+
+def load(directory: Path, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> Checkpoint:
+    """Open a model directory; `dtype` None keeps the format that the weights are stored in.
+
+    Raises `CheckpointError` saying which file is missing, damaged, or of a kind that is not read.
+    """
+    model = load_model(directory, device, dtype)
+    tokenizer = Tokenizer.load(directory)
+    if tokenizer.vocab_size > model.config.vocab_size:
+        raise CheckpointError(
+            f"{directory}: its tokenizer knows {tokenizer.vocab_size} tokens, its model {model.config.vocab_size}",
+            hint="restore the tokenizer.json that belongs to the weights",
+        )
+    path = directory / PROVENANCE
+    origin = storage.read_json(path, CheckpointError) if path.exists() else {}
+    return Checkpoint(directory, model, tokenizer, origin)
+
+
+def load_model(directory: Path, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> Transformer:
+    """Open only the network of a model directory, in evaluation mode."""
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise CheckpointError(f"{directory}: no such directory", hint="give the directory of a trained model")
+    with torch.device("meta"):
+        model = Transformer(read_config(directory))
+    model.load_state_dict(_read_state(directory, model), assign=True)
+    model.tie()
+    return model.requires_grad_().to(device=device, dtype=dtype).eval()
+
+
+def load_weights(directory: Path, model: Transformer) -> None:
+    """Put the weights of a model directory into a model that stands, in place: an optimizer keeps hold of them."""
+    model.load_state_dict(_read_state(directory, model))
+
+
+def read_config(directory: Path) -> ModelConfig:
+    """Read the shape of the model in a directory."""
+    values = storage.read_json(directory / CONFIG, CheckpointError)
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{directory / CONFIG}: not a model's config", hint="give the directory of a model")
+    return from_qwen3(values, directory / CONFIG)
+
+
+def _read_state(directory: Path, model: Transformer) -> dict[str, Tensor]:
+    """Read the weights by our names, and hold their shapes against those of `model`."""
+    path = directory / WEIGHTS
+    state = from_qwen3_weights(_read_weights(directory), model.config, path)
+    for name, wanted in model.state_dict().items():
+        if state[name].shape != wanted.shape:
+            raise CheckpointError(
+                f"{path}: {name} has shape {list(state[name].shape)}, and the config says {list(wanted.shape)}",
+                hint="config.json and weights must belong together",
+            )
+    return state
+
+
+def _read_weights(directory: Path) -> dict[str, Tensor]:
+    path = directory / WEIGHTS
+    if not path.is_file():
+        pickles = sorted(file.name for file in directory.iterdir() if file.suffix in (".bin", ".pt", ".pth", ".ckpt"))
+        if pickles:
+            raise CheckpointError(
+                f"{directory}: its weights are a pickle ({pickles[0]}), which can run code when it is opened",
+                hint=f"convert it to {WEIGHTS} where you trust it",
+            )
+        if (directory / f"{WEIGHTS}.index.json").exists():
+            raise CheckpointError(
+                f"{directory}: its weights are in several files", hint=f"join them into one {WEIGHTS}"
+            )
+        raise CheckpointError(f"{path}: no such file", hint="give the directory of a trained model")
+    try:
+        weights: dict[str, Tensor] = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: damaged: {error}", hint="restore it, or train again") from None
+    return weights

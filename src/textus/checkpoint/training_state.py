@@ -1,0 +1,119 @@
+"""Keep what a run needs to go on: the optimizer's tensors as safetensors and all else as JSON, never a pickle."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from textus import storage
+from textus.errors import CheckpointError, TextusError
+
+FOLDER = "training_state"
+KIND = "training checkpoint"
+TENSORS = "optimizer.safetensors"
+_PREFIX = "step-"
+_OLDER = "delete this checkpoint; an older one is used then"
+_OTHER = "give the settings that the run was begun with, or choose another -o"
+
+
+def write(directory: Path, optimizer: torch.optim.Optimizer, values: Mapping[str, Any]) -> None:
+    """Write the training state into `directory`, which the caller makes atomic.
+
+    Each group of `optimizer` must list the `names` of its parameters; tensors are saved as `name/slot`.
+    """
+    tensors = {
+        f"{name}/{slot}": tensor.detach().contiguous()
+        for name, (parameter, _) in _named(optimizer).items()
+        for slot, tensor in optimizer.state.get(parameter, {}).items()
+    }
+    folder = directory / FOLDER
+    with storage.refusals(folder):
+        folder.mkdir()
+        save_file(tensors, folder / TENSORS, metadata={"optimizer": type(optimizer).__name__})
+        storage.write_json(folder / "state.json", dict(values))
+
+
+def read(directory: Path, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Fill `optimizer` from `directory` and return the values that were written with it.
+
+    Raises `CheckpointError`, with `optimizer` as it was, when the files are damaged or of other parameters.
+    """
+    saved = _load(directory, optimizer)
+    values = storage.read_json(directory / FOLDER / "state.json", CheckpointError)
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{directory}: damaged training state", hint=_OLDER)
+    optimizer.state.clear()
+    for name, (parameter, on_device) in _named(optimizer).items():
+        for slot, tensor in saved.get(name, {}).items():
+            # A copy: the file may go while the run lives. The count of steps stays on the CPU, but for fused kernels.
+            device = parameter.device if on_device or tensor.ndim else torch.device("cpu")
+            optimizer.state[parameter][slot] = tensor.to(device, copy=True)
+    return values
+
+
+def _load(directory: Path, optimizer: torch.optim.Optimizer) -> dict[str, dict[str, torch.Tensor]]:
+    """Return the saved tensors by parameter and slot, once they are known to be this optimizer's."""
+    saved: dict[str, dict[str, torch.Tensor]] = defaultdict(dict)
+    try:
+        with safe_open(directory / FOLDER / TENSORS, "pt") as file:
+            kind = (file.metadata() or {}).get("optimizer")
+            for key in file.keys():  # noqa: SIM118 - not a mapping
+                name, _, slot = key.rpartition("/")
+                saved[name][slot] = file.get_tensor(key)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{directory}: damaged training state: {error}", hint=_OLDER) from None
+    if kind != type(optimizer).__name__:
+        raise CheckpointError(
+            f"{directory}: its optimizer is {kind}, and this run's is {type(optimizer).__name__}", hint=_OTHER
+        )
+    parameters = _named(optimizer)
+    for name in sorted(saved.keys() ^ parameters.keys()) if saved else ():
+        has, lacks = ("its optimizer", "this model") if name in saved else ("this model", "its optimizer")
+        raise CheckpointError(f"{directory}: {has} has `{name}`, and {lacks} has not", hint=_OTHER)
+    for name, slots in saved.items():
+        for slot, tensor in slots.items():
+            shape = parameters[name][0].shape
+            if tensor.ndim and tensor.shape != shape:
+                raise CheckpointError(
+                    f"{directory}: `{name}/{slot}` has shape {list(tensor.shape)}, not {list(shape)}", hint=_OTHER
+                )
+    return saved
+
+
+def path(run: Path, step: int) -> Path:
+    """Return where the checkpoint after `step` lies in a run's directory of checkpoints."""
+    return run / f"{_PREFIX}{step:08d}"
+
+
+def steps(run: Path) -> list[int]:
+    """Return the steps of the checkpoints in a run's directory of checkpoints, oldest first, unchecked."""
+    names = (entry.name.removeprefix(_PREFIX) for entry in run.glob(f"{_PREFIX}*") if entry.is_dir())
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
+def newest(run: Path) -> tuple[Path | None, list[str]]:
+    """Return the newest checkpoint whose checksums hold, and a sentence for each damaged one that was passed over."""
+    passed: list[str] = []
+    for step in reversed(steps(run)):
+        try:
+            storage.verify(path(run, step), KIND, CheckpointError)
+        except TextusError as error:
+            passed.append(f"checkpoint {step} is damaged and was passed over: {error.message}")
+        else:
+            return path(run, step), passed
+    return None, passed
+
+
+def _named(optimizer: torch.optim.Optimizer) -> dict[str, tuple[torch.Tensor, bool]]:
+    """Return each parameter by name, and whether its optimizer keeps the count of steps beside it."""
+    return {
+        name: (parameter, bool(group.get("fused") or group.get("capturable")))
+        for group in optimizer.param_groups
+        for name, parameter in zip(group["names"], group["params"], strict=True)
+    }

@@ -1,0 +1,112 @@
+"""What every command shares: texts, a settings file and `key=value` in any order, `-o`, `--json`, `--print`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from textus import config as settings
+from textus.errors import ConfigError
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints look like all our errors."""
+
+    def error(self, message: str) -> Any:
+        """Raise a `ConfigError` instead of printing the usage."""
+        raise ConfigError(f"{self.prog}: {message}", hint=f"`{self.prog} --help` shows what it takes")
+
+
+def stage_parser(verb: str, words: str) -> Parser:
+    """Return the parser of a command that makes a stage of a run from texts and settings."""
+    made = Parser(
+        prog=f"textus {verb}",
+        description=words,
+        epilog="`textus train --settings` lists every setting with its meaning.",
+    )
+    made.add_argument(
+        "items",
+        nargs="*",
+        metavar="TEXTS | run.toml | RUN | key=value",
+        help="files and folders of text, a settings file, a run's directory, or settings, in any order",
+    )
+    made.add_argument("-o", "--out", default="", metavar="DIR", help="the run's directory (default: runs/NAME)")
+    made.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    made.add_argument("--print", action="store_true", dest="show", help="print the settings as TOML and stop")
+    made.add_argument("--settings", action="store_true", help="list every setting with its meaning and stop")
+    return made
+
+
+def run_settings(options: argparse.Namespace) -> Any:
+    """Return the run settings that the words on the command line mean, a settings file first, overrides last."""
+    from textus.verbs.settings import RunSettings, resolve
+
+    files: list[Path] = []
+    overrides: list[str] = []
+    texts: list[str] = []
+    for item in options.items:
+        path = Path(item)
+        if _is_setting(item):
+            overrides.append(item)
+        elif path.suffix == ".toml":
+            files.append(path)
+        elif (path / "run.toml").is_file():
+            files.append(path / "run.toml")
+        else:
+            texts.append(item)
+    if len(files) > 1:
+        raise ConfigError(f"{files[1]}: a second settings file", hint="give one, and override it with key=value")
+    loaded = settings.load(RunSettings, files[0] if files else None, overrides)
+    return resolve(texts, options.out, loaded)
+
+
+def override_items(base: Any, items: Sequence[str]) -> Any:
+    """Apply `key=value` words to settings; anything else among them is an error."""
+    for item in items:
+        base = settings.override(base, item)
+    return base
+
+
+def stop_early(options: argparse.Namespace) -> bool:
+    """Answer `--settings` and `--print`; tell whether there was one to answer."""
+    if options.settings:
+        print(describe_settings())
+    elif options.show:
+        print(settings.to_toml(run_settings(options)), end="")
+    return bool(options.settings or options.show)
+
+
+def describe_settings() -> str:
+    """List every setting with its allowed values and its meaning."""
+    from textus.verbs.settings import RunSettings
+
+    lines = []
+    for key, kind, meaning in settings.keys(RunSettings):
+        lines.append(f"{key}: {settings.words(kind)}")
+        lines.append(textwrap.fill(meaning, 100, initial_indent="    ", subsequent_indent="    "))
+    return "\n".join(lines)
+
+
+def show(options: argparse.Namespace, text: str, value: dict[str, Any]) -> None:
+    """Print a result: as JSON where asked, as text otherwise."""
+    print(json.dumps(value, ensure_ascii=False) if options.json else text)
+
+
+def say(text: str) -> None:
+    """Tell a person something that is not a result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _is_setting(item: str) -> bool:
+    key, found, _ = item.partition("=")
+    return bool(found) and all(part.isidentifier() for part in key.split(".")) and not Path(item).exists()
+
+
+def parse(made: Parser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse options and words in any order."""
+    return made.parse_intermixed_args(list(arguments))

@@ -1,0 +1,25 @@
+"""`textus inspect`: see what is in an artefact, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textus.cli.arguments import Parser, parse, show
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run the command."""
+    made = Parser(
+        prog="textus inspect",
+        description="Show a run, corpus, tokenizer, shards or model directory; a window as token | label; a document.",
+    )
+    made.add_argument("path", help="a run's directory, or a part of it")
+    made.add_argument("--window", type=int, metavar="N", help="show training window N, as it is asked")
+    made.add_argument("--document", type=int, metavar="N", help="show document N of the corpus")
+    made.add_argument("--split", default="train", metavar="PART", help="train (default), validation or test")
+    made.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    options = parse(made, arguments)
+    from textus.verbs.inspect import inspect
+
+    report = inspect(options.path, window=options.window, document=options.document, split=options.split)
+    show(options, report.text(), report.as_dict())

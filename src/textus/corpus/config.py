@@ -1,0 +1,62 @@
+"""What the corpus stage can be told."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from textus.config import Count, Natural, Positive, Range, Settings
+from textus.errors import ConfigError
+
+MEGABYTE = 1_000_000
+"""Bytes in a megabyte, here and in every setting that ends in `_mb`."""
+
+
+@dataclass(frozen=True)
+class CorpusConfig(Settings):
+    """Say how files are read, cleaned and divided."""
+
+    text_column: str = "text"
+    """The column or key that holds the text in JSON, CSV and Parquet."""
+    encoding: str = "auto"
+    """How text files are encoded; "auto" tries the byte order mark, UTF-8, then a guess that the report names."""
+    fix_unicode: bool = True
+    """Repair text that was decoded wrongly (â€™ for ’) and compose accents (NFC)."""
+    deduplicate: bool = True
+    """Drop documents whose text, apart from white space, was there before."""
+    minimum_characters: Natural = 1
+    """Drop documents that are shorter than this after cleaning."""
+    maximum_document_mb: Positive = 16.0
+    """Cut longer plain text at a paragraph, line or word; refuse a longer JSON, CSV, Parquet or HTML record."""
+    validation_fraction: Annotated[float, Range(0, 0.5, open_low=True)] = 0.05
+    """Share of the bytes that is kept out of training to measure on."""
+    test_fraction: Annotated[float, Range(0, 0.4)] = 0.0
+    """Share of the bytes that is kept for a final measurement; 0 keeps none."""
+    minimum_split_documents: Count = 20
+    """With fewer documents than this, the end of each document is held out instead of whole documents."""
+    validation: tuple[str, ...] = ()
+    """Files or folders to measure on, instead of a share of the input; their duplicates leave training."""
+    unreadable: Literal["stop", "skip"] = "stop"
+    """What to do at a file or record that cannot be read: stop with its name, or skip it and report it."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.encoding != "auto":
+            _check_encoding(self.encoding)
+
+    @property
+    def maximum_bytes(self) -> int:
+        """Return the longest document in bytes of UTF-8; at least 1."""
+        return max(1, round(self.maximum_document_mb * MEGABYTE))
+
+
+def _check_encoding(name: str) -> None:
+    try:
+        codecs.getincrementaldecoder(name)
+        " ".encode(name)
+    except (LookupError, ValueError):
+        raise ConfigError(
+            f"CorpusConfig: `encoding` must be auto or an encoding that Python knows; got {name!r}",
+            hint="for example utf-8, latin-1, cp1252, shift_jis, gb18030",
+        ) from None

@@ -1,0 +1,64 @@
+"""Which windows a step shows, shared out over ranks, and made ahead of time in the background."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from textus.dataset.pack import Indices, Windows
+from textus.dataset.window import Window
+from textus.errors import ConfigError
+
+_AHEAD = 2
+"""Steps made before they are asked for."""
+
+
+class Loader:
+    """The rows of this rank at each step: step s shows windows s * rows_per_step up to (s + 1) * rows_per_step.
+
+    `rows_per_step` counts the rows of all ranks together, and the ranks' rows, one rank after the other, are the same
+    global batch whatever the number of ranks.
+    """
+
+    def __init__(self, windows: Windows, rows_per_step: int, rank: int = 0, world: int = 1) -> None:
+        assert rows_per_step > 0 and 0 <= rank < world
+        if rows_per_step % world:
+            raise ConfigError(
+                f"{rows_per_step} rows a step cannot be shared equally by {world} processes",
+                hint=f"use {max(rows_per_step // world, 1) * world} rows a step, or another number of processes",
+            )
+        self.windows = windows
+        self.rows_per_step = rows_per_step
+        self.rank = rank
+        self.world = world
+
+    def numbers(self, step: int) -> Indices:
+        """Return the numbers of the windows that this rank sees at `step`."""
+        rows = self.rows_per_step // self.world
+        first = step * self.rows_per_step + self.rank * rows
+        return np.arange(first, first + rows)
+
+    def window(self, step: int) -> Window:
+        """Return the rows of this rank at `step`."""
+        return self.windows.rows(self.numbers(step))
+
+    def prefetch(self, first_step: int, stop_step: int) -> Iterator[Window]:
+        """Yield the windows of the steps from `first_step` to `stop_step`, excluded, made by a thread ahead of time.
+
+        What goes wrong in the thread is raised here; closing the iterator ends the thread.
+        """
+        with ThreadPoolExecutor(1, thread_name_prefix="windows") as pool:
+            ahead: deque[Future[Window]] = deque()
+            try:
+                for step in range(first_step, stop_step):
+                    ahead.append(pool.submit(self.window, step))
+                    if len(ahead) > _AHEAD:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                for future in ahead:
+                    future.cancel()

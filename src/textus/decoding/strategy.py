@@ -1,0 +1,94 @@
+"""How the next token is chosen: processors, applied from left to right, and then the best token or a draw.
+
+```python
+Sample(RepetitionPenalty(1.1), Temperature(0.8), TopK(50), TopP(0.95))   # read left to right, applied left to right
+```
+The usual order, and the one of `SamplingConfig.strategy`, is that of transformers: penalties, temperature, top-k,
+top-p, min-p. Others give other distributions: llama.cpp, for one, applies the temperature last.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from textus.decoding.processors import Processor
+from textus.decoding.sampler import best, draw
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class Strategy(ABC):
+    """Choose one token a row from processed logits."""
+
+    processors: tuple[Processor, ...]
+
+    def __init__(self, *processors: Processor) -> None:
+        object.__setattr__(self, "processors", processors)
+
+    def process(
+        self, logits: Float[Tensor, "batch vocab"], history: Int[Tensor, "batch time"]
+    ) -> Float[Tensor, "batch vocab"]:
+        """Apply the processors in order, in float32."""
+        logits = logits.float()
+        for processor in self.processors:
+            logits = processor(logits, history)
+        return logits
+
+    @abstractmethod
+    def choose(
+        self,
+        logits: Float[Tensor, "batch vocab"],
+        history: Int[Tensor, "batch time"],
+        *,
+        seed: int,
+        position: int,
+        rows: Sequence[int],
+    ) -> Int[Tensor, " batch"]:
+        """Return the next token of each row, on the CPU; `position` and `rows` say where in the random numbers."""
+
+    def describe(self) -> list[str]:
+        """Name each step in order.
+
+        >>> from textus.decoding.processors import Temperature, TopK
+        >>> Sample(Temperature(0.8), TopK(50)).describe()
+        ['Temperature(temperature=0.8)', 'TopK(k=50)', 'Sample']
+        """
+        return [*map(repr, self.processors), type(self).__name__]
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class Greedy(Strategy):
+    """Take the likeliest token; of tokens that tie, the one with the lowest id."""
+
+    def choose(
+        self,
+        logits: Float[Tensor, "batch vocab"],
+        history: Int[Tensor, "batch time"],
+        *,
+        seed: int,
+        position: int,
+        rows: Sequence[int],
+    ) -> Int[Tensor, " batch"]:
+        """Return the likeliest token of each row."""
+        return best(self.process(logits, history))
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class Sample(Strategy):
+    """Draw a token by its probability."""
+
+    def choose(
+        self,
+        logits: Float[Tensor, "batch vocab"],
+        history: Int[Tensor, "batch time"],
+        *,
+        seed: int,
+        position: int,
+        rows: Sequence[int],
+    ) -> Int[Tensor, " batch"]:
+        """Return a token of each row, drawn with the random number of its place."""
+        return draw(self.process(logits, history), seed, position, rows)

@@ -1,0 +1,7 @@
+"""A model and text in, numbers that say what they are worth out.
+
+```
+documents -> windows -> nats per token -> sums by document -> loss, perplexity, bits per byte, each with its error
+          -> compressors, n-gram model -> what the same text costs without a network
+```
+"""

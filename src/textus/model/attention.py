@@ -1,0 +1,127 @@
+"""Attention that stays inside a document, and the projections around it."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from textus.model.cache import KeyValueCache
+from textus.model.config import ModelConfig
+from textus.model.layers import Linear, RMSNorm
+from textus.model.precision import compute_dtype
+from textus.model.rotary import Rotation, rotate
+
+_BLOCK = 128
+"""Queries that the CPU path handles at once: causal blocks need no keys after them."""
+_LONGEST = 1024
+"""Up to here the CPU path keeps its probabilities, beyond it their memory (quadratic in time) costs more."""
+
+Bias = Float[Tensor, "#batch 1 time keys"]
+"""What is added to the scores: 0 where a query sees a key, minus infinity where it does not."""
+
+
+class Attention(nn.Module):
+    """Mix positions: project to queries, keys and values, norm and turn the first two, attend, project back."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.head_size = config.head_size
+        queries, keys = config.num_heads * config.head_size, config.num_kv_heads * config.head_size
+        # apart, not fused: on a CPU one product of three times the width is no faster, and each matrix keeps its name
+        self.query = Linear(config.hidden_size, queries)
+        self.key = Linear(config.hidden_size, keys)
+        self.value = Linear(config.hidden_size, keys)
+        self.output = Linear(queries, config.hidden_size)
+        self.query_norm = RMSNorm(config.head_size, config.norm_epsilon)
+        self.key_norm = RMSNorm(config.head_size, config.norm_epsilon)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch time hidden"],
+        rotation: Rotation,
+        bias: Bias | None,
+        causal: bool,
+        cache: KeyValueCache | None,
+    ) -> Float[Tensor, "batch time hidden"]:
+        """Return what each position gathers from those it sees."""
+        dtype = compute_dtype(x)
+        query, key, value = (
+            project(x).unflatten(-1, (-1, self.head_size)) for project in (self.query, self.key, self.value)
+        )
+        query = rotate(self.query_norm(query, torch.float32), rotation, dtype).transpose(1, 2)
+        key = rotate(self.key_norm(key, torch.float32), rotation, dtype).transpose(1, 2)
+        value = value.transpose(1, 2)
+        if cache is not None:
+            key, value = cache.append(self.layer, key, value)
+        mixed = attend(query, key, value, bias, causal)
+        projected: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
+        return projected
+
+
+def attend(
+    query: Float[Tensor, "batch heads time head"],
+    key: Float[Tensor, "batch kv_heads keys head"],
+    value: Float[Tensor, "batch kv_heads keys head"],
+    bias: Bias | None,
+    causal: bool,
+) -> Float[Tensor, "batch heads time head"]:
+    """Average the values that each query sees, weighted by the softmax of its scaled products with the keys.
+
+    `causal` promises that no query sees a key after it, with or without a `bias` that says more.
+    """
+    if query.device.type == "cpu" and query.requires_grad and query.shape[2] == key.shape[2] <= _LONGEST:
+        return _attend_in_blocks(query, key, value, bias, causal)
+    grouped = query.shape[1] != key.shape[1]
+    return functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=bias, is_causal=causal and bias is None, enable_gqa=grouped
+    )
+
+
+def document_bias(
+    documents: Int[Tensor, "batch time"], causal: bool, dtype: torch.dtype
+) -> Float[Tensor, "batch 1 time time"]:
+    """Let each position see its own document, and of that only what is not after it where `causal`.
+
+    >>> document_bias(torch.tensor([[0, 0, 1]]), causal=True, dtype=torch.float32)[0, 0]
+    tensor([[0., -inf, -inf],
+            [0., 0., -inf],
+            [-inf, -inf, 0.]])
+    """
+    seen = documents.unsqueeze(2) == documents.unsqueeze(1)
+    return _as_bias(seen.tril() if causal else seen, dtype).unsqueeze(1)
+
+
+def causal_bias(time: int, keys: int, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "1 1 time keys"]:
+    """Let each of the last `time` positions of `keys` see itself and what stands before it."""
+    seen = torch.ones(time, keys, dtype=torch.bool, device=device).tril(keys - time)
+    return _as_bias(seen, dtype)[None, None]
+
+
+def _as_bias(seen: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, -torch.inf)
+
+
+def _attend_in_blocks(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, causal: bool) -> Tensor:
+    """Attend by plain matrix products, one block of queries after the other.
+
+    On a CPU with bfloat16 products this trains twice as fast as the fused kernel (time 256, 4 heads of 64, 8 rows:
+    9 ms against 21 ms forward and backward), and no slower in float32.
+    """
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    time, across = query.shape[2], key.transpose(2, 3)
+    if bias is None and causal:
+        bias = causal_bias(time, time, query.device, query.dtype)
+    query = query * query.shape[3] ** -0.5
+    mixed = []
+    for start in range(0, time, _BLOCK if causal else time):
+        stop = min(start + _BLOCK, time) if causal else time
+        scores = query[:, :, start:stop] @ across[..., :stop]
+        if bias is not None:
+            scores = scores + bias[:, :, start:stop, :stop]
+        mixed.append(scores.softmax(-1) @ value[:, :, :stop])
+    return torch.cat(mixed, 2) if len(mixed) > 1 else mixed[0]

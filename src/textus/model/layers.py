@@ -1,0 +1,69 @@
+"""The parts that a block is made of."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from textus.model import kernels
+
+Role = Literal["matrix", "embedding", "head", "norm"]
+"""What a parameter does, which is what optimizers ask: each role has its own step size and decay."""
+
+
+class Linear(nn.Linear):
+    """Multiply by a matrix: no bias, and no first values of its own (`Transformer.initialise` draws them)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, bias=False)
+
+    def reset_parameters(self) -> None:
+        """Leave the memory as it is."""
+
+
+class Embedding(nn.Embedding):
+    """Look up a row for each token; first values as in `Linear`."""
+
+    def reset_parameters(self) -> None:
+        """Leave the memory as it is."""
+
+
+class RMSNorm(nn.Module):
+    """Divide by the root mean square and scale, in float32."""
+
+    def __init__(self, size: int, epsilon: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.weight = nn.Parameter(torch.ones(size))
+
+    def forward(self, x: Float[Tensor, "*rows size"], dtype: torch.dtype) -> Float[Tensor, "*rows size"]:
+        """Return the normed rows as `dtype`."""
+        return kernels.rms_norm(x, self.weight, self.epsilon, dtype)
+
+
+class FeedForward(nn.Module):
+    """Transform each position by itself: a gated pair of projections up, one down."""
+
+    def __init__(self, hidden_size: int, intermediate_size: int) -> None:
+        super().__init__()
+        self.gate = Linear(hidden_size, intermediate_size)
+        self.up = Linear(hidden_size, intermediate_size)
+        self.down = Linear(intermediate_size, hidden_size)
+
+    def forward(self, x: Float[Tensor, "batch time hidden"]) -> Float[Tensor, "batch time hidden"]:
+        """Return what is added to the state."""
+        down: Tensor = self.down(kernels.swiglu(self.gate(x), self.up(x)))
+        return down
+
+
+def role(module: nn.Module) -> Role:
+    """Say what the weight of a module is for; the head is told apart by its owner."""
+    if isinstance(module, RMSNorm):
+        return "norm"
+    if isinstance(module, Embedding):
+        return "embedding"
+    assert isinstance(module, Linear), f"{type(module).__name__} has not said what its parameters are for"
+    return "matrix"

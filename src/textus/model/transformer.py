@@ -1,0 +1,145 @@
+"""The network: one transformer that reads left to right or both ways.
+
+The shape is Qwen3's (arXiv 2505.09388): blocks of attention and feed-forward, each behind a root mean square norm,
+norms on queries and keys before rotary positions, gated feed-forward, shared key and value heads, no biases.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from textus.model.attention import Attention, Bias, causal_bias, document_bias
+from textus.model.cache import KeyValueCache
+from textus.model.config import ModelConfig
+from textus.model.layers import Embedding, FeedForward, Linear, RMSNorm, Role, role
+from textus.model.output import ModelOutput
+from textus.model.precision import compute_dtype
+from textus.model.rotary import Rotary, Rotation
+
+_SPREAD = 0.02
+"""Standard deviation of first weights (GPT-2); projections into the residual stream get it over sqrt(2 layers)."""
+
+
+class Block(nn.Module):
+    """Add to the state what attention and feed-forward find in it."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.attention_norm = RMSNorm(config.hidden_size, config.norm_epsilon)
+        self.attention = Attention(config, layer)
+        self.feed_forward_norm = RMSNorm(config.hidden_size, config.norm_epsilon)
+        self.feed_forward = FeedForward(config.hidden_size, config.intermediate_size)
+        self.dropout = config.dropout
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch time hidden"],
+        rotation: Rotation,
+        bias: Bias | None,
+        causal: bool,
+        cache: KeyValueCache | None,
+    ) -> Float[Tensor, "batch time hidden"]:
+        """Return the state after this block."""
+        dtype = compute_dtype(x)
+        x = x + self._drop(self.attention(self.attention_norm(x, dtype), rotation, bias, causal, cache))
+        return x + self._drop(self.feed_forward(self.feed_forward_norm(x, dtype)))
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return functional.dropout(x, self.dropout, self.training) if self.dropout else x
+
+
+class Transformer(nn.Module):
+    """Turn tokens into states and states into logits.
+
+    Weights are drawn on the CPU from `seed`, so that they are the same on every device.
+    """
+
+    def __init__(self, config: ModelConfig, seed: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = Embedding(config.vocab_size, config.hidden_size)
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.num_layers))
+        self.norm = RMSNorm(config.hidden_size, config.norm_epsilon)
+        self.head = Linear(config.hidden_size, config.vocab_size)
+        self.tie()
+        self._rotary = Rotary(config.head_size, config.context_length, config.rope_theta)
+        self.initialise(seed)
+
+    def tie(self) -> None:
+        """Let the head read the embedding's weights where the config says so."""
+        if self.config.tied_embeddings:
+            self.head.weight = self.embedding.weight
+
+    @torch.no_grad()
+    def initialise(self, seed: int) -> None:
+        """Draw all weights anew: normal, 0.02 wide, `0.02 / sqrt(2 layers)` into the residual stream; norms are 1."""
+        generator = torch.Generator().manual_seed(seed)
+        narrow = _SPREAD / math.sqrt(2 * self.config.num_layers)
+        for name, parameter in self.named_parameters():
+            if parameter.is_meta:
+                continue
+            if parameter.dim() < 2:
+                parameter.fill_(1)
+                continue
+            spread = narrow if name.endswith(("output.weight", "down.weight")) else _SPREAD
+            parameter.copy_(torch.empty(parameter.shape).normal_(0, spread, generator=generator))
+
+    def forward(
+        self,
+        tokens: Int[Tensor, "batch time"],
+        documents: Int[Tensor, "batch time"] | None = None,
+        cache: KeyValueCache | None = None,
+    ) -> ModelOutput:
+        """Return logits and states of each position.
+
+        `documents` numbers the document of each position (None: one a row); nothing is seen across documents. With a
+        `cache`, `tokens` follow what it holds, and it grows by them.
+        """
+        hidden = self.encode(tokens, documents, cache)
+        return ModelOutput(self.head(hidden), hidden, cache)
+
+    def encode(
+        self,
+        tokens: Int[Tensor, "batch time"],
+        documents: Int[Tensor, "batch time"] | None = None,
+        cache: KeyValueCache | None = None,
+    ) -> Float[Tensor, "batch time hidden"]:
+        """Return the last states, normalised: what the head reads."""
+        start, time = cache.length if cache else 0, tokens.shape[1]
+        assert start + time <= self.config.context_length, (
+            f"{start + time} positions in a context of {self.config.context_length}"
+        )
+        causal = self.config.attention == "causal"
+        assert cache is None or (causal and documents is None), "a cache holds one document, read left to right"
+        x = self.embedding(tokens)
+        if self.config.dropout:
+            x = functional.dropout(x, self.config.dropout, self.training)
+        bias: Tensor | None = None
+        if documents is not None:
+            bias = document_bias(documents, causal, compute_dtype(x))
+        elif start and time > 1:
+            bias = causal_bias(time, start + time, x.device, compute_dtype(x))
+        rotation = self._rotary.at(start, start + time, x.device)
+        for block in self.blocks:
+            # a single new position sees everything, so it needs no mask
+            x = block(x, rotation, bias, causal and not start, cache)
+        if cache is not None:
+            cache.advance(time)
+        states: Tensor = self.norm(x, compute_dtype(x))
+        return states
+
+    def new_cache(self, batch: int) -> KeyValueCache:
+        """Return an empty cache for `batch` rows of the whole context."""
+        weight = self.embedding.weight
+        return KeyValueCache(self.config, batch, self.config.context_length, weight.device, compute_dtype(weight))
+
+    def parameter_roles(self) -> dict[str, Role]:
+        """Say of each parameter what it is for; a head that is tied is an embedding."""
+        owners = dict(self.named_modules())
+        roles = {name: role(owners[name.rpartition(".")[0]]) for name, _ in self.named_parameters()}
+        return roles | ({"head.weight": "head"} if "head.weight" in roles else {})

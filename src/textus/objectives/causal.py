@@ -1,0 +1,43 @@
+"""Predict each token from those before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from textus.dataset.window import Window
+from textus.model.transformer import Transformer
+from textus.objectives.cross_entropy import linear_cross_entropy
+from textus.objectives.objective import IGNORE, Batch, Loss
+
+
+@dataclass(frozen=True)
+class Causal:
+    """Ask, at every position, for the token after it in the same document."""
+
+    attention: Literal["causal"] = "causal"
+    prediction_offset: Literal[1] = 1
+
+    def batch(self, window: Window, generator: torch.Generator) -> Batch:
+        """Shift the window by one: position i is asked for token i + 1."""
+        read, asked = window.documents[:, :-1], window.documents[:, 1:]
+        labels = window.tokens[:, 1:].masked_fill(~(window.predict[:, 1:] & (read == asked)), IGNORE)
+        alone = bool(window.one_document.all())
+        return Batch.of(window.tokens[:, :-1], labels, None if alone else read)
+
+    def loss(self, model: Transformer, batch: Batch) -> Loss:
+        """Sum the negative log-probabilities of the labels."""
+        return labelled_loss(model, batch)
+
+
+def labelled_loss(model: Transformer, batch: Batch) -> Loss:
+    """Sum the negative log-probabilities of a batch's labels; the head sees only positions that are asked."""
+    hidden = model.encode(batch.tokens, batch.documents).flatten(0, 1)
+    labels = batch.labels.flatten()
+    if batch.count < len(labels):
+        # nonzero would wait for the device; where the count is known, it need not
+        asked = torch.nonzero_static(labels != IGNORE, size=batch.count).squeeze(1)
+        hidden, labels = hidden[asked], labels[asked]
+    return Loss(linear_cross_entropy(hidden, model.head.weight, labels), batch.count)

@@ -1,0 +1,82 @@
+"""Cross-entropy straight from states, without ever holding the logits of all of them.
+
+Logits are made for a few rows at a time, and their gradient while they are there (as in Liger Kernel, arXiv
+2410.10989), so that memory does not grow with rows x vocabulary. Measured on one core with bfloat16 products, 2048 rows
+of 256, forward and backward: vocabulary 2048: 44 ms, `F.cross_entropy` on all logits 72 ms; 8192: 181 against 354 ms;
+16384: 432 against 716 ms. In float32: 85 against 94, 363 against 485, 738 against 1039 ms.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from textus.model.precision import compute_dtype
+
+
+def linear_cross_entropy(
+    hidden: Float[Tensor, "rows hidden"], weight: Float[Tensor, "vocab hidden"], labels: Int[Tensor, " rows"]
+) -> Float[Tensor, ""]:
+    """Sum the negative log-probabilities of `labels` under `softmax(hidden @ weight.T)`, in nats.
+
+    Products compute in autocast's format, everything after them in float32.
+
+    >>> linear_cross_entropy(torch.zeros(2, 3), torch.zeros(4, 3), torch.tensor([0, 1])) / 2  # log 4
+    tensor(1.3863)
+    """
+    if torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad):
+        total: Tensor = _LinearCrossEntropy.apply(hidden, weight, labels)  # type: ignore[no-untyped-call]
+        return total
+    total, _, _ = _sum(hidden, weight, labels, with_gradients=False)
+    return total
+
+
+def _sum(
+    hidden: Tensor, weight: Tensor, labels: Tensor, with_gradients: bool
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Return the sum, and its gradients with respect to `hidden` and `weight` where they are wanted."""
+    dtype = compute_dtype(hidden)
+    total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+    grad_hidden = torch.empty_like(hidden, dtype=dtype) if with_gradients else None
+    grad_weight = torch.zeros_like(weight, dtype=torch.float32) if with_gradients else None
+    rows, matrix = _rows_at_once(weight), weight.to(dtype)
+    for start in range(0, len(labels), rows):
+        part, wanted = hidden[start : start + rows].to(dtype), labels[start : start + rows].unsqueeze(1)
+        scores = (part @ matrix.t()).float()
+        scores = scores.sub_(scores.amax(1, keepdim=True))
+        right = scores.gather(1, wanted)
+        mass = scores.exp_().sum(1, keepdim=True)
+        total += (mass.log() - right).sum()
+        if grad_hidden is not None and grad_weight is not None:
+            # d loss / d logits = softmax - one-hot
+            scores = scores.div_(mass).scatter_add_(1, wanted, torch.full_like(right, -1.0))
+            slope = scores.to(dtype)
+            torch.mm(slope, matrix, out=grad_hidden[start : start + rows])
+            grad_weight += slope.t() @ part
+    return total, grad_hidden, grad_weight
+
+
+def _rows_at_once(weight: Tensor) -> int:
+    """Choose rows so that their logits stay in a CPU's cache, or fill another device, with 8 MB or 512 MB."""
+    return max(128, (2**21 if weight.device.type == "cpu" else 2**27) // weight.shape[0])
+
+
+class _LinearCrossEntropy(Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
+        total, *gradients = _sum(hidden, weight, labels, with_gradients=True)
+        ctx.save_for_backward(*gradients)
+        ctx.formats = hidden.dtype, weight.dtype
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+        (grad,), (grad_hidden, grad_weight) = grads, ctx.saved_tensors
+        hidden_format, weight_format = ctx.formats
+        return (grad_hidden * grad).to(hidden_format), (grad_weight * grad).to(weight_format), None

@@ -1,0 +1,117 @@
+"""The types between a window of tokens and a number to minimise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from textus.dataset.window import Window
+from textus.errors import CorpusError
+from textus.model.transformer import Transformer
+
+IGNORE = -100
+"""The label of a position where nothing is asked."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Hold what a model reads and what it is asked."""
+
+    tokens: Int[Tensor, "batch time"]
+    """What the model reads."""
+    labels: Int[Tensor, "batch time"]
+    """The token that each position must predict, or `IGNORE`."""
+    documents: Int[Tensor, "batch time"] | None
+    """The document of each position; None where each row is one."""
+    count: int
+    """How many labels are asked; known without waiting for a device."""
+
+    @classmethod
+    def of(
+        cls,
+        tokens: Int[Tensor, "batch time"],
+        labels: Int[Tensor, "batch time"],
+        documents: Int[Tensor, "batch time"] | None,
+    ) -> Batch:
+        """Count the labels; raise `CorpusError` where there is none, since a loss of nothing is no loss of zero."""
+        count = int((labels != IGNORE).sum())
+        if not count:
+            raise CorpusError(
+                f"a batch of {tokens.shape[0]} x {tokens.shape[1]} tokens asks for no prediction",
+                hint="its documents are too short to predict anything in; remove empty documents or pack more of them",
+            )
+        return cls(tokens, labels, documents, count)
+
+    def split(self, rows: int) -> Iterator[Batch]:
+        """Cut into micro-batches of `rows` rows; one that asks nothing adds nothing, and is left out."""
+        for start in range(0, len(self.tokens), rows):
+            part = slice(start, start + rows)
+            labels, documents = self.labels[part], None if self.documents is None else self.documents[part]
+            if count := int((labels != IGNORE).sum()):
+                yield Batch(self.tokens[part], labels, documents, count)
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Batch:
+        """Return the batch on `device`."""
+        tokens, labels, documents = (
+            part if part is None else part.to(device, non_blocking=non_blocking)
+            for part in (self.tokens, self.labels, self.documents)
+        )
+        assert tokens is not None and labels is not None
+        return Batch(tokens, labels, documents, self.count)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Hold a sum and a count, never a mean, so that micro-batches and ranks of unequal size add up exactly.
+
+    >>> both = Loss(torch.tensor(6.0), 2) + Loss(torch.tensor(2.0), 2)
+    >>> both.mean, both.count
+    (tensor(2.), 4)
+    """
+
+    total: Float[Tensor, ""]
+    """Sum of the negative log-probabilities, in nats; it carries the gradient."""
+    count: int
+    """Number of predictions in the sum."""
+
+    def __add__(self, other: Loss) -> Loss:
+        return Loss(self.total + other.total, self.count + other.count)
+
+    @property
+    def mean(self) -> Float[Tensor, ""]:
+        """Nats per prediction."""
+        assert self.count, "a loss of nothing has no mean"
+        return self.total / self.count
+
+    @property
+    def perplexity(self) -> float:
+        """Among how many equally likely tokens the model was left to choose, on average."""
+        return self.mean.detach().exp().item()
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """Say what is asked of a window, and how wrong the answers are."""
+
+    @property
+    def attention(self) -> Literal["causal", "bidirectional"]:
+        """How the model must read."""
+        ...
+
+    @property
+    def prediction_offset(self) -> Literal[0, 1]:
+        """How many positions after its state a token stands that the state predicts."""
+        ...
+
+    def batch(self, window: Window, generator: torch.Generator) -> Batch:
+        """Turn a window into a question; chance, where there is any, comes from `generator`."""
+        ...
+
+    def loss(self, model: Transformer, batch: Batch) -> Loss:
+        """Answer it."""
+        ...

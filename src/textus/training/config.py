@@ -1,0 +1,75 @@
+"""What a training run can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from textus.config import AUTO, Count, Fraction, Natural, NonNegative, Positive, Range, Settings
+
+Beta = Annotated[float, Range(0, 1, open_high=True)]
+
+
+@dataclass(frozen=True)
+class TrainConfig(Settings):
+    """How to learn. What is "auto" is planned from the corpus, the device and the time, and shown before training."""
+
+    seed: Natural = 1
+    """Seed of everything random: initial weights, data order, dropout."""
+    minutes: Positive | AUTO = "auto"
+    """Time for training, validation during it included. The steps that fit are measured before the start."""
+    steps: Count | AUTO = "auto"
+    """Optimizer steps; overrides `minutes`."""
+    batch_tokens: Count | AUTO = "auto"
+    """Tokens an optimizer step learns from; rounded to whole windows."""
+    micro_batch_tokens: Count | AUTO = "auto"
+    """Tokens in memory at once; a step accumulates as many of these as `batch_tokens` needs."""
+    optimizer: Literal["adamw"] = "adamw"
+    """AdamW (Loshchilov and Hutter, 2019); weight decay on matrices only."""
+    learning_rate: Positive | AUTO = "auto"
+    """Peak learning rate."""
+    weight_decay: NonNegative = 0.1
+    """Decoupled weight decay, times the learning rate, on matrices (not on embeddings and norms)."""
+    beta1: Beta = 0.9
+    """AdamW's decay of the first moment."""
+    beta2: Beta | AUTO = "auto"
+    """AdamW's decay of the second moment; planned from the tokens a step holds."""
+    epsilon: Positive = 1e-8
+    """AdamW's term against division by zero."""
+    gradient_clip: Positive | Literal["off"] = 1.0
+    """Largest global norm of the gradient; a larger one is scaled down."""
+    schedule: Literal["linear", "cosine", "wsd"] = "linear"
+    """The learning rate after warmup: straight to the end, half a cosine, or constant and then down (WSD)."""
+    warmup_steps: Natural | AUTO = "auto"
+    """Steps over which the learning rate rises to its peak."""
+    decay_fraction: Annotated[float, Range(0, 1, open_low=True)] = 0.4
+    """With `wsd`: the last part of the run, in which the learning rate falls."""
+    final_learning_rate: Fraction = 0.0
+    """Learning rate at the end, as a fraction of the peak."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Arithmetic of the matrix products; weights stay float32. fp16 scales the loss against underflow."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute."""
+    threads: Count | AUTO = "auto"
+    """CPU threads."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """torch.compile: auto uses it on a GPU for runs that are long enough to win back the compilation."""
+    evaluate_every: Count | AUTO = "auto"
+    """Steps between two measurements on validation windows."""
+    evaluate_tokens: Count = 131_072
+    """Validation tokens measured each time during training; the final evaluation uses all of them."""
+    checkpoint_every: Count | AUTO = "auto"
+    """Steps between two checkpoints: the most that a killed run loses."""
+    keep_last: Count = 2
+    """Checkpoints kept beside the best one while the run lives."""
+    select: Literal["best", "last"] = "best"
+    """Which weights the run leaves: those of the lowest validation loss, or the last."""
+    on_divergence: Literal["skip", "rollback", "stop"] = "skip"
+    """What to do about a non-finite loss or a spike: leave that update out, go back to the last checkpoint and
+    leave that batch out, or stop at once. Eight bad steps in a row stop the run under every policy."""
+    spike_sigmas: Positive = 6.0
+    """A loss or gradient norm this many standard deviations above its running window is a spike."""
+    spike_window: Annotated[int, Range(16)] = 128
+    """Steps in the running window."""
+    tensorboard: bool = False
+    """Write TensorBoard events beside metrics.jsonl (needs `pip install 'textus[track]'`)."""

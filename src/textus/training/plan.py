@@ -1,0 +1,344 @@
+"""Choose what is left "auto": the shape of the model, the steps, the rates, and say what they will cost.
+
+The choice rests on measured sweeps (benchmarks/RESULTS.md); docs/planning.md tells the reasoning and the formulas.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from textus.config import AUTO, Count, Positive, Range, Settings
+from textus.errors import ConfigError, CorpusError
+from textus.model.config import ModelConfig
+from textus.report import Table, number
+from textus.training.config import TrainConfig
+from textus.training.machine import Machine
+from textus.training.recipe import Recipe
+
+LADDER = ((64, 2), (96, 2), (128, 2), (128, 3), (192, 3), (192, 4), (256, 4), (320, 5), (384, 6), (512, 8), (640, 10),
+          (768, 12), (1024, 16), (1280, 20), (1536, 24))  # fmt: skip
+"""Shapes to choose from: hidden size and layers."""
+REPEATS_WORTH = 8.0
+"""How many further epochs are worth about as much as the first (Muennighoff et al., 2023, who find 15 at larger scale)."""
+MOST_EPOCHS = 16
+"""More passes than this over the same text teach a model of these sizes nothing but the text itself."""
+DEFAULT_MINUTES = 10.0
+EVALUATIONS = 20
+RESERVE = 0.06
+"""The part of the time that validation, checkpoints and a slower moment of the machine may take."""
+
+
+@dataclass(frozen=True)
+class ModelSettings(Settings):
+    """The shape of the network; what is "auto" is planned from the text, the device and the time."""
+
+    context_length: Annotated[int, Range(2)] | AUTO = "auto"
+    """Tokens that the model sees at once."""
+    num_layers: Count | AUTO = "auto"
+    """Transformer blocks."""
+    hidden_size: Count | AUTO = "auto"
+    """Width of the residual stream."""
+    num_heads: Count | AUTO = "auto"
+    """Query heads."""
+    num_kv_heads: Count | AUTO = "auto"
+    """Key and value heads; fewer than query heads is grouped-query attention."""
+    head_size: Count | AUTO = "auto"
+    """Width of a head."""
+    intermediate_size: Count | AUTO = "auto"
+    """Width inside the feed-forward."""
+    rope_theta: Positive = 10000.0
+    """Base of the rotary wavelengths."""
+    tied_embeddings: bool = True
+    """Whether the head shares the embedding's weights."""
+    dropout: Annotated[float, Range(0, 1, open_high=True)] | AUTO = "auto"
+    """Dropout on embeddings and residual branches; planned from the epochs."""
+
+
+@dataclass(frozen=True)
+class TextSize:
+    """What planning needs to know of the text."""
+
+    training_tokens: int
+    validation_tokens: int
+    longest_context: int
+    """Longest context for which the training part still fills a window."""
+    vocab_size: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be trained, and what that is expected to take."""
+
+    model: ModelConfig
+    recipe: Recipe
+    tokens: int
+    """Tokens that will be asked, repeats included."""
+    epochs: float
+    seconds: float
+    """Expected time of training, validation included."""
+    memory_bytes: int
+    """Expected peak memory of the process (on a GPU: of the device)."""
+    notes: tuple[str, ...] = ()
+    """What a person should know before the start."""
+
+    def table(self) -> Table:
+        """Return the plan for people."""
+        model, recipe = self.model, self.recipe
+        return Table.of(
+            {
+                "model": f"{model.num_layers} layers x {model.hidden_size}, {model.num_heads} heads",
+                "parameters": model.num_parameters(),
+                "vocabulary": model.vocab_size,
+                "context": model.context_length,
+                "steps": recipe.steps,
+                "tokens a step": recipe.rows(model.context_length) * model.context_length,
+                "tokens in all": self.tokens,
+                "epochs": round(self.epochs, 2),
+                "learning rate": recipe.learning_rate,
+                "device": f"{recipe.device}, {recipe.precision}"
+                + (f", {recipe.threads} threads" if recipe.device == "cpu" else ""),
+                "expected time": _clock(self.seconds),
+                "expected memory": f"{self.memory_bytes / 2**20:,.0f} MiB",
+            }
+        )
+
+    def text(self) -> str:
+        """Return the plan and its notes as lines."""
+        return "\n".join([self.table().text(), *(f"note: {note}" for note in self.notes)])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan for JSON."""
+        return {
+            "model": dict(vars(self.model)),
+            "training": dict(vars(self.recipe)),
+            "parameters": self.model.num_parameters(),
+            "tokens": self.tokens,
+            "epochs": self.epochs,
+            "seconds": self.seconds,
+            "memory_bytes": self.memory_bytes,
+            "notes": list(self.notes),
+        }
+
+
+def plan(text: TextSize, model: ModelSettings, training: TrainConfig, machine: Machine) -> Plan:
+    """Choose everything that is "auto"; raises `ConfigError` or `CorpusError` for settings that cannot work together."""
+    context = _context(text, model, machine)
+    shapes = [_shape(text, model, context, rung) for rung in LADDER]
+    if len(set(shapes)) > 1:
+        config = min(shapes, key=lambda shape: _expected_loss(text, shape, training, machine))
+    else:
+        config = shapes[0]
+    tokens = _tokens(text, config, training, machine)
+    return settle(text, config, model, training, machine, tokens)
+
+
+def settle(
+    text: TextSize, config: ModelConfig, model: ModelSettings, training: TrainConfig, machine: Machine, tokens: float
+) -> Plan:
+    """Choose the rates and counts for a model of a known shape that is to see about `tokens` tokens."""
+    batch = _batch_tokens(tokens, machine) if training.batch_tokens == "auto" else training.batch_tokens
+    rows = max(1, round(batch / config.context_length))
+    batch = rows * config.context_length
+    steps = max(1, round(tokens / batch)) if training.steps == "auto" else training.steps
+    tokens = steps * batch
+    epochs = tokens / text.training_tokens
+    if model.dropout == "auto":
+        config = _replace_dropout(config, epochs)
+    warmup = min(steps - 1, max(10, steps // 20)) if training.warmup_steps == "auto" else training.warmup_steps
+    if warmup >= steps and steps > 1:
+        raise ConfigError(
+            f"training.warmup_steps is {warmup}, and there are {steps} steps",
+            hint=f"set training.warmup_steps to {steps // 10} or so, or raise training.steps",
+        )
+    planned = {
+        "steps": steps,
+        "batch_tokens": batch,
+        "micro_batch_tokens": _micro_tokens(batch, config, training, machine),
+        "learning_rate": _learning_rate(config) if training.learning_rate == "auto" else training.learning_rate,
+        "beta2": _beta2(batch) if training.beta2 == "auto" else training.beta2,
+        "warmup_steps": min(warmup, steps - 1),
+        "precision": machine.precision,
+        "device": machine.device,
+        "threads": machine.threads,
+        "compile": _compile(training, machine, steps),
+        "evaluate_every": max(1, steps // EVALUATIONS) if training.evaluate_every == "auto" else training.evaluate_every,
+        "checkpoint_every": max(1, steps // EVALUATIONS)
+        if training.checkpoint_every == "auto"
+        else training.checkpoint_every,
+    }
+    recipe = Recipe(**{**vars(training), **planned})
+    seconds = tokens / _tokens_per_second(config, machine) * (1 + RESERVE)
+    made = Plan(config, recipe, tokens, epochs, seconds, _memory(config, recipe, machine))
+    return _with_notes(made, text, machine)
+
+
+def retime(made: Plan, text: TextSize, model: ModelSettings, training: TrainConfig, machine: Machine, speed: float) -> Plan:
+    """Return the plan with its steps fitted to a measured `speed` in tokens a second."""
+    steps = made.recipe.steps
+    if training.steps == "auto":
+        affordable = _minutes(training) * 60 * (1 - RESERVE) * speed / made.recipe.batch_tokens
+        steps = max(1, int(min(affordable, _most_tokens(text) / made.recipe.batch_tokens)))
+    fixed = {"batch_tokens": made.recipe.batch_tokens, "steps": steps}
+    again = settle(text, made.model, model, _replace(training, fixed), machine, steps * made.recipe.batch_tokens)
+    seconds = again.tokens / speed / (1 - RESERVE)
+    return Plan(again.model, again.recipe, again.tokens, again.epochs, seconds, again.memory_bytes, again.notes)
+
+
+def _replace(training: TrainConfig, changes: dict[str, Any]) -> TrainConfig:
+    return TrainConfig(**{**vars(training), **changes})
+
+
+def _minutes(training: TrainConfig) -> float:
+    return DEFAULT_MINUTES if training.minutes == "auto" else training.minutes
+
+
+def _most_tokens(text: TextSize) -> float:
+    return MOST_EPOCHS * text.training_tokens
+
+
+def _tokens(text: TextSize, config: ModelConfig, training: TrainConfig, machine: Machine) -> float:
+    """Return the tokens that steps, or time and repeats, allow."""
+    if training.steps != "auto":
+        batch = training.batch_tokens if training.batch_tokens != "auto" else _batch_tokens(math.inf, machine)
+        return training.steps * batch
+    affordable = _minutes(training) * 60 * (1 - RESERVE) * _tokens_per_second(config, machine)
+    return min(affordable, _most_tokens(text))
+
+
+def _expected_loss(text: TextSize, config: ModelConfig, training: TrainConfig, machine: Machine) -> float:
+    """Predict which shape does best, by the loss of Hoffmann et al. (2022) with repeats discounted.
+
+    `L = 406.4 / N^0.34 + 410.7 / D^0.28`, N the matmul parameters and D the tokens, of which repeats count
+    exponentially less. Only the order of the shapes is used, never the value.
+    """
+    tokens = _tokens(text, config, training, machine)
+    repeats = max(0.0, tokens / text.training_tokens - 1)
+    worth = min(tokens, text.training_tokens) + text.training_tokens * REPEATS_WORTH * (
+        1 - math.exp(-repeats / REPEATS_WORTH)
+    )
+    return 406.4 / config.num_matmul_parameters() ** 0.34 + 410.7 / worth**0.28
+
+
+def _context(text: TextSize, model: ModelSettings, machine: Machine) -> int:
+    if model.context_length == "auto":
+        wanted = 256 if machine.device == "cpu" else 1024
+        while wanted > 16 and wanted > text.longest_context // 4:
+            wanted //= 2
+        if wanted > text.longest_context:
+            raise CorpusError(
+                f"the training part has only {text.training_tokens} tokens", hint="give more text: 100 kB at the least"
+            )
+        return wanted
+    if model.context_length > text.longest_context:
+        raise CorpusError(
+            f"model.context_length is {model.context_length}, and the training part has {text.training_tokens} tokens",
+            hint=f"set model.context_length to {text.longest_context} or less, or give more text",
+        )
+    return model.context_length
+
+
+def _shape(text: TextSize, model: ModelSettings, context: int, rung: tuple[int, int]) -> ModelConfig:
+    """Fill in one rung of the ladder around what was set."""
+    hidden = rung[0] if model.hidden_size == "auto" else model.hidden_size
+    head = _head_size(hidden, model)
+    heads = max(1, hidden // head) if model.num_heads == "auto" else model.num_heads
+    return ModelConfig(
+        vocab_size=text.vocab_size,
+        context_length=context,
+        num_layers=rung[1] if model.num_layers == "auto" else model.num_layers,
+        hidden_size=hidden,
+        num_heads=heads,
+        num_kv_heads=heads if model.num_kv_heads == "auto" else model.num_kv_heads,
+        head_size=head,
+        intermediate_size=_multiple(hidden * 8 / 3, 32) if model.intermediate_size == "auto" else model.intermediate_size,
+        rope_theta=model.rope_theta,
+        tied_embeddings=model.tied_embeddings,
+        dropout=0.0 if model.dropout == "auto" else model.dropout,
+    )
+
+
+def _head_size(hidden: int, model: ModelSettings) -> int:
+    if model.head_size != "auto":
+        return model.head_size
+    if model.num_heads != "auto":
+        return max(2, hidden // model.num_heads // 2 * 2)
+    return min(hidden, 32 if hidden < 256 else 64 if hidden < 1024 else 128)
+
+
+def _multiple(value: float, of: int) -> int:
+    return max(of, round(value / of) * of)
+
+
+def _replace_dropout(config: ModelConfig, epochs: float) -> ModelConfig:
+    return ModelConfig(**{**vars(config), "dropout": 0.1 if epochs > 4 else 0.0})
+
+
+def _batch_tokens(tokens: float, machine: Machine) -> int:
+    """Return the tokens of a step: enough steps to learn, enough tokens for the device."""
+    if machine.device == "cpu":
+        return int(min(16_384, max(2048, 2 ** round(math.log2(max(1.0, min(tokens, 2**40)) / 1000)))))
+    return int(min(524_288, max(32_768, 2 ** round(math.log2(2**19 * (min(tokens, 2**40) / 1.32e9) ** 0.383)))))
+
+
+def _micro_tokens(
+    batch: int, config: ModelConfig, training: TrainConfig, machine: Machine
+) -> int:
+    if training.micro_batch_tokens != "auto":
+        return max(config.context_length, training.micro_batch_tokens)
+    most = 8192 if machine.device == "cpu" else 65_536
+    return max(config.context_length, min(batch, most))
+
+
+def _learning_rate(config: ModelConfig) -> float:
+    """Return AdamW's peak rate: 3e-3 at width 256, falling as the root of the width."""
+    return round(3e-3 * (256 / config.hidden_size) ** 0.5, 6)
+
+
+def _beta2(batch: int) -> float:
+    """Return the second moment's decay that forgets half of its past in about 2.5 million tokens, within [0.95, 0.999]."""
+    return round(min(0.999, max(0.95, 0.5 ** (batch / 2.5e6))), 5)
+
+
+def _compile(training: TrainConfig, machine: Machine, steps: int) -> Literal["on", "off"]:
+    if training.compile != "auto":
+        return training.compile
+    return "on" if machine.device == "cuda" and steps >= 200 else "off"
+
+
+def _tokens_per_second(config: ModelConfig, machine: Machine) -> float:
+    """Estimate the speed of training from the speed of a matrix product; a measurement takes its place before the start."""
+    share = 0.4 if machine.device == "cuda" else 0.45
+    return share * machine.flops / config.flops_per_token()
+
+
+def _memory(config: ModelConfig, recipe: Recipe, machine: Machine) -> int:
+    """Estimate the peak: what the process holds, 16 bytes a parameter (weight, gradient, two moments), activations."""
+    wide = 4 if recipe.precision == "fp32" else 2
+    layer = 8 * config.hidden_size * 4 + wide * (
+        4 * config.num_heads * config.head_size + 3 * config.intermediate_size + 6 * config.hidden_size
+    )
+    per_token = config.num_layers * layer + 4 * config.hidden_size * 4
+    micro = recipe.micro_rows(config.context_length) * config.context_length
+    logits = min(micro, 4096) * config.vocab_size * 4 * 2
+    return int(machine.base_bytes + 16 * config.num_parameters() + micro * per_token + logits)
+
+
+def _with_notes(made: Plan, text: TextSize, machine: Machine) -> Plan:
+    notes = []
+    if made.memory_bytes > machine.memory_bytes + machine.base_bytes:
+        notes.append(
+            f"this needs about {number(made.memory_bytes // 2**20)} MiB and {number(machine.memory_bytes // 2**20)} MiB "
+            "are free: lower training.micro_batch_tokens or the model's size"
+        )
+    if made.epochs > MOST_EPOCHS:
+        notes.append(f"{made.epochs:.0f} passes over the same text: expect the model to learn it by heart")
+    if text.training_tokens < 200_000:
+        notes.append("this is little text: expect a model that imitates it rather than one that writes")
+    return Plan(made.model, made.recipe, made.tokens, made.epochs, made.seconds, made.memory_bytes, tuple(notes))
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,0 +1,44 @@
+"""A training configuration in which nothing is left to plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from textus import fingerprint
+from textus.config import Count, Natural, Positive
+from textus.training.config import Beta, TrainConfig
+
+HARMLESS = ("minutes", "checkpoint_every", "keep_last", "tensorboard", "threads", "select")
+"""Settings that may differ between the sittings of one run: they change no weight (threads: but for rounding)."""
+
+
+@dataclass(frozen=True)
+class Recipe(TrainConfig):
+    """Every setting of a run, each "auto" replaced by what was planned."""
+
+    steps: Count = 1
+    batch_tokens: Count = 1
+    micro_batch_tokens: Count = 1
+    learning_rate: Positive = 1e-3
+    beta2: Beta = 0.95
+    warmup_steps: Natural = 0
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    device: Literal["cpu", "cuda", "mps"] = "cpu"
+    threads: Count = 1
+    compile: Literal["on", "off"] = "off"
+    evaluate_every: Count = 100
+    checkpoint_every: Count = 100
+
+    def rows(self, context_length: int) -> int:
+        """Return the windows that one step learns from."""
+        return max(1, round(self.batch_tokens / context_length))
+
+    def micro_rows(self, context_length: int) -> int:
+        """Return the windows in memory at once."""
+        return max(1, min(self.rows(context_length), self.micro_batch_tokens // context_length))
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash the settings that decide the weights."""
+        return fingerprint.of_value({name: value for name, value in vars(self).items() if name not in HARMLESS})

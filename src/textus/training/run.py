@@ -1,0 +1,260 @@
+"""A whole run in a directory: resume, train, validate, log, keep checkpoints, stop well, and leave the chosen weights."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from textus import fingerprint, storage
+from textus.checkpoint import training_state
+from textus.checkpoint.checkpoint import load_weights, write_model
+from textus.dataset.loader import Loader
+from textus.dataset.pack import Windows
+from textus.errors import CheckpointError, ConfigError, DivergenceError, Interrupted
+from textus.model.transformer import Transformer
+from textus.objectives.measure import measure
+from textus.objectives.objective import Objective
+from textus.progress import SILENT, Progress, Task
+from textus.tokenizer.tokenizer import Tokenizer
+from textus.training.log import MetricsLog
+from textus.training.loop import Step, TrainState, train
+from textus.training.monitor import LONGEST_BAD_ROW
+from textus.training.precision import Precision
+from textus.training.recipe import Recipe
+from textus.training.signals import StopRequest, stop_requests
+
+CHECKPOINTS = "checkpoints"
+METRICS = "metrics.jsonl"
+MOST_ROLLBACKS = 3
+
+
+@dataclass
+class Run:
+    """A model under training in `directory`, with everything that a checkpoint must hold."""
+
+    directory: Path
+    model: Transformer
+    tokenizer: Tokenizer
+    training: Windows
+    validation: Windows
+    objective: Objective
+    recipe: Recipe
+    provenance: Mapping[str, Any]
+    progress: Progress = SILENT
+    on_step: Callable[[Step], None] = field(default=lambda step: None)
+
+    @property
+    def key(self) -> str:
+        """Hash what decides the weights; a checkpoint of another key is not resumed."""
+        split = self.training.split
+        return fingerprint.of_parts(
+            [
+                self.recipe.fingerprint,
+                fingerprint.of_value(self.model.config),
+                fingerprint.of_value(self.objective),
+                split.data_fingerprint,
+                split.tokenizer_fingerprint,
+            ]
+        )
+
+    @property
+    def checkpoints(self) -> Path:
+        """Return the directory of this run's checkpoints."""
+        return self.directory / CHECKPOINTS
+
+    def finish(self) -> TrainState:
+        """Train to the end from the newest good checkpoint, leave the selected weights in `model`, return the state.
+
+        Raises `Interrupted` on Ctrl-C or SIGTERM, with everything saved; `DivergenceError` when the monitor's policy
+        says stop; `ConfigError` when a checkpoint of other settings is in the way.
+        """
+        self.model.to(self.recipe.device)
+        state = TrainState.start(self.model, self.recipe)
+        length = self._resume(state)
+        log = MetricsLog(
+            self.directory / METRICS, length, tensorboard=self.recipe.tensorboard, first_step=state.step + 1
+        )
+        try:
+            with (
+                stop_requests() as request,
+                self.progress.task("training", self.recipe.steps, "steps") as task,
+            ):
+                task.advance(state.step)
+                rollbacks = 0
+                while state.step < self.recipe.steps:
+                    rollbacks += self._sitting(state, log, request, task)
+                    if rollbacks > MOST_ROLLBACKS:
+                        raise DivergenceError(
+                            f"step {state.step}: {MOST_ROLLBACKS} rollbacks did not help",
+                            hint="lower training.learning_rate, or look at the batches named in metrics.jsonl",
+                        )
+        finally:
+            log.close()
+        if self.recipe.select == "best" and 0 < state.best_step < state.step:
+            load_weights(training_state.path(self.checkpoints, state.best_step), self.model)
+        return state
+
+    def discard_checkpoints(self) -> None:
+        """Delete the run's checkpoints, once its model is safe elsewhere."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+    def _sitting(self, state: TrainState, log: MetricsLog, request: StopRequest, task: Task) -> bool:
+        """Train until the end or a rollback; tell whether it was a rollback."""
+        steps = train(self.model, self._loader(), self.objective, self.recipe, state)
+        try:
+            for step in steps:
+                self.on_step(step)
+                validation = self._validate(state, step)
+                log.write(self._line(step, validation))
+                task.advance(1)
+                task.note(_note(step, state))
+                self._watch(step, state)
+                if self.recipe.on_divergence == "rollback" and step.verdict.judgement in ("non-finite", "spike"):
+                    task.advance(self._roll_back(step, state, log))
+                    return True
+                improved = validation is not None and state.best_step == step.number
+                last = step.number == self.recipe.steps
+                if improved or last or request.signal_number or step.number % self.recipe.checkpoint_every == 0:
+                    self._save(state, log)
+                if request.signal_number and not last:
+                    raise Interrupted(
+                        f"stopped after step {step.number} of {self.recipe.steps}; checkpoint saved",
+                        hint="run the same command again to go on",
+                        signal_number=request.signal_number,
+                    )
+        finally:
+            steps.close()
+        return False
+
+    def _resume(self, state: TrainState) -> int:
+        """Load the newest good checkpoint, if any, and return the length of the metrics file that belongs to it."""
+        storage.sweep(self.checkpoints)
+        newest, passed = training_state.newest(self.checkpoints)
+        for sentence in passed:
+            self.progress.say(sentence)
+        if newest is None:
+            if passed:
+                raise CheckpointError(
+                    f"{self.checkpoints}: no checkpoint here is whole",
+                    hint="delete this directory to train from the beginning",
+                )
+            return 0
+        if storage.manifest(newest, training_state.KIND).key != self.key:
+            raise ConfigError(
+                f"{newest}: belongs to a run with other settings or another corpus",
+                hint="give the settings it was begun with, choose another -o, or delete the checkpoints to begin anew",
+            )
+        values = self._load(newest, state)
+        self.progress.say(f"resuming after step {state.step} of {self.recipe.steps}")
+        return int(values["metrics_length"])
+
+    def _load(self, checkpoint: Path, state: TrainState) -> dict[str, Any]:
+        load_weights(checkpoint, self.model)
+        values = training_state.read(checkpoint, state.optimizer)
+        state.restore(values)
+        return values
+
+    def _loader(self) -> Loader:
+        return Loader(self.training, self.recipe.rows(self.model.config.context_length))
+
+    def _validate(self, state: TrainState, step: Step) -> float | None:
+        """Measure the validation loss where it is due, and note the best."""
+        if step.number % self.recipe.evaluate_every and step.number != self.recipe.steps:
+            return None
+        precision = Precision(self.recipe.precision, self.recipe.device)
+        loss = measure(self.model, self.objective, self._validation_windows(), self.recipe.device, precision.autocast)
+        value = float(loss.mean)
+        if value < state.best_loss:
+            state.best_loss, state.best_step = value, step.number
+        return value
+
+    def _validation_windows(self) -> Iterator[Any]:
+        context = self.model.config.context_length
+        most = max(1, self.recipe.evaluate_tokens // context)
+        count = min(self.validation.per_epoch, most)
+        # Evenly spaced windows: the same ones each time, from all over the validation text.
+        numbers = [index * self.validation.per_epoch // count for index in range(count)]
+        rows = self.recipe.micro_rows(context)
+        return (self.validation.rows(numbers[start : start + rows]) for start in range(0, count, rows))
+
+    def _save(self, state: TrainState, log: MetricsLog) -> None:
+        path = training_state.path(self.checkpoints, state.step)
+        values = {**state.values(), "metrics_length": log.sync()}
+        with storage.new_directory(path) as partial:
+            write_model(partial, self.model, self.tokenizer, self.provenance)
+            training_state.write(partial, state.optimizer, values)
+            storage.seal(partial, training_state.KIND, self.key, {}, {"step": state.step})
+        kept = {*training_state.steps(self.checkpoints)[-self.recipe.keep_last :], state.best_step}
+        for step in training_state.steps(self.checkpoints):
+            if step not in kept:
+                storage.discard(training_state.path(self.checkpoints, step))
+
+    def _watch(self, step: Step, state: TrainState) -> None:
+        """Say what went wrong with a step, naming its batch; stop where the policy or patience ends."""
+        if state.monitor.stalled(state.first_loss) and step.number > 2 * self.recipe.warmup_steps:
+            raise DivergenceError(
+                f"step {step.number}: the loss has not left {state.first_loss:.3f}, where it began",
+                hint="raise or lower training.learning_rate tenfold; look at the windows with `textus inspect`",
+            )
+        if step.verdict.judgement not in ("non-finite", "spike"):
+            return
+        what = f"step {step.number}: {step.verdict.reason} ({self._batch_name(step.number)})"
+        self.progress.say(f"{what}; this update is left out")
+        if self.recipe.on_divergence == "stop" or state.monitor.bad_row >= LONGEST_BAD_ROW:
+            raise DivergenceError(
+                what, hint="lower training.learning_rate, or choose training.on_divergence=skip or rollback"
+            )
+
+    def _batch_name(self, number: int) -> str:
+        rows = self.recipe.rows(self.model.config.context_length)
+        first = (number - 1) * rows
+        windows = range(first, first + rows)
+        documents = sorted({source.document for window in windows for source in self.training.sources(window)})
+        shown = ", ".join(map(str, documents[:8])) + (", ..." if len(documents) > 8 else "")
+        return f"windows {first} to {first + rows - 1}, training documents {shown}"
+
+    def _roll_back(self, step: Step, state: TrainState, log: MetricsLog) -> int:
+        """Return to the newest checkpoint, or to the start, with this step's batch ruled out; return the steps moved."""
+        newest, _ = training_state.newest(self.checkpoints)
+        left_out = {*state.left_out, step.number}
+        if newest is None:
+            raise DivergenceError(
+                f"step {step.number}: {step.verdict.reason}, before the first checkpoint",
+                hint="lower training.learning_rate or raise training.warmup_steps",
+            )
+        self._load(newest, state)
+        state.left_out = left_out
+        log.write({"step": state.step, "event": "rollback", "left_out": sorted(left_out)})
+        self.progress.say(f"rolled back to step {state.step}; the batch of step {step.number} will be left out")
+        return state.step - step.number
+
+    def _line(self, step: Step, validation: float | None) -> dict[str, Any]:
+        line = {
+            "step": step.number,
+            "loss": step.loss,
+            "learning_rate": step.learning_rate,
+            "gradient_norm": step.gradient_norm,
+            "tokens": step.tokens,
+            "seconds": round(step.seconds, 4),
+            "waited": round(step.waited, 5),
+        }
+        if step.loss < 50:
+            line["perplexity"] = math.exp(step.loss)
+        if validation is not None:
+            line |= {"validation_loss": validation, "validation_perplexity": math.exp(min(validation, 50.0))}
+        if step.verdict.judgement != "ok":
+            line |= {
+                "judgement": step.verdict.judgement,
+                "reason": step.verdict.reason,
+                "batch": self._batch_name(step.number),
+            }
+        return line
+
+
+def _note(step: Step, state: TrainState) -> str:
+    best = f"  validation {state.best_loss:.3f}" if state.best_step else ""
+    return f"loss {step.loss:.3f}{best}  lr {step.learning_rate:.1e}  {step.tokens / step.seconds:,.0f} tok/s"

@@ -1,0 +1,53 @@
+"""The learning rate over a run: a function of how far the run is, by name.
+
+To add one, write a function of `(progress, decay_fraction)` that goes from 1 to 0, and enter it in `SCHEDULES`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+
+def linear(progress: float, decay_fraction: float) -> float:
+    """Fall in a straight line.
+
+    >>> linear(0.25, 0.4)
+    0.75
+    """
+    return 1.0 - progress
+
+
+def cosine(progress: float, decay_fraction: float) -> float:
+    """Fall along half a cosine (Loshchilov and Hutter, 2017).
+
+    >>> cosine(0.5, 0.4)
+    0.5
+    """
+    return round(0.5 * (1.0 + math.cos(math.pi * progress)), 15)
+
+
+def wsd(progress: float, decay_fraction: float) -> float:
+    """Stay, then fall in a straight line over the last `decay_fraction` (warmup-stable-decay; Hu et al., 2024).
+
+    >>> wsd(0.5, 0.4), wsd(0.8, 0.4)
+    (1.0, 0.5)
+    """
+    return round(min(1.0, (1.0 - progress) / decay_fraction), 15)
+
+
+SCHEDULES: dict[str, Callable[[float, float], float]] = {"linear": linear, "cosine": cosine, "wsd": wsd}
+
+
+def factor(
+    name: str, step: int, steps: int, *, warmup_steps: int, decay_fraction: float = 0.4, final: float = 0.0
+) -> float:
+    """Return the multiple of the peak learning rate for update number `step`, the first being 1.
+
+    >>> [round(factor("linear", step, 6, warmup_steps=2), 3) for step in (1, 2, 4, 6)]
+    [0.5, 1.0, 0.6, 0.2]
+    """
+    if step <= warmup_steps:
+        return step / warmup_steps
+    progress = (step - warmup_steps) / (steps - warmup_steps + 1)
+    return final + (1.0 - final) * SCHEDULES[name](progress, decay_fraction)

@@ -1,0 +1,23 @@
+"""Read, repair, deduplicate and split texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from textus.corpus.pipeline import Corpus
+from textus.progress import SILENT, Progress
+from textus.verbs.settings import RunSettings, resolve
+from textus.verbs.stages import Stages
+
+
+def clean(
+    inputs: str | Path | Sequence[str | Path] = (),
+    *,
+    out: str | Path = "",
+    settings: RunSettings | Mapping[str, Any] = RunSettings(),  # noqa: B008 - frozen
+    progress: Progress = SILENT,
+) -> Corpus:
+    """Make the corpus of a run from files and folders of text, or reopen it when nothing has changed."""
+    return Stages(resolve(inputs, out, settings), progress).corpus

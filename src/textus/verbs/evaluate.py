@@ -1,0 +1,73 @@
+"""Measure a model on text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from textus.checkpoint.checkpoint import Checkpoint
+from textus.corpus.clean import clean
+from textus.corpus.config import CorpusConfig
+from textus.corpus.document import Document
+from textus.corpus.files import list_files
+from textus.corpus.read import read
+from textus.dataset.shard import DataHash
+from textus.dataset.tokenize import Shards
+from textus.errors import ArtefactError, ConfigError
+from textus.evaluation.documents import frame, split_documents
+from textus.evaluation.estimate import Evaluation
+from textus.evaluation.perplexity import evaluate as measure
+from textus.progress import SILENT, Progress
+from textus.verbs.load import load
+
+
+def evaluate(
+    model: str | Path | Checkpoint,
+    texts: str | Path | Sequence[str | Path] = (),
+    *,
+    stride: int | Literal["auto"] = "auto",
+    device: str = "cpu",
+    config: CorpusConfig = CorpusConfig(),  # noqa: B008 - frozen
+    progress: Progress = SILENT,
+) -> Evaluation:
+    """Return loss, perplexity and bits per byte with standard errors, on `texts` or on the run's validation part.
+
+    `texts` are read and cleaned as a corpus is, nothing is deduplicated or split. Windows advance by `stride` new
+    tokens (auto: half the context), so each token is predicted from at least the rest of a context.
+    """
+    opened = model if isinstance(model, Checkpoint) else load(model, device=device)
+    context = opened.model.config.context_length
+    paths = [texts] if isinstance(texts, str | Path) else list(texts)
+    step = max(1, context // 2) if stride == "auto" else stride
+    if not 1 <= step <= context:
+        raise ConfigError(f"a stride of {step} does not fit a context of {context}", hint=f"give 1 to {context}")
+    if paths:
+        documents = list(_documents(paths, config, progress))
+        data = DataHash.of(document.id for document in documents)
+        framed = (frame(opened.tokenizer, document) for document in documents)
+    else:
+        split = _validation(opened.directory)
+        if split.tokenizer_fingerprint != opened.tokenizer.fingerprint:
+            raise ArtefactError(
+                f"{opened.directory}: its shards were made with another tokenizer",
+                hint="run `textus train` on it again, or name the texts to measure on",
+            )
+        data, framed = split.data_fingerprint, split_documents(split)
+    return measure(opened.model, opened.tokenizer, framed, data=data, stride=step, progress=progress)
+
+
+def _documents(paths: Sequence[str | Path], config: CorpusConfig, progress: Progress) -> Iterator[Document]:
+    for document in read(list_files(paths), config, progress):
+        text, _ = clean(document.text, config)
+        if text.strip():
+            yield Document(text, document.source, document.meta)
+
+
+def _validation(directory: Path):  # type: ignore[no-untyped-def]
+    try:
+        return Shards.open(directory / "shards").split("validation")
+    except ArtefactError:
+        raise ArtefactError(
+            f"{directory}: has no validation part beside it", hint="name the texts to measure on"
+        ) from None

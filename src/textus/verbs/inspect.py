@@ -1,0 +1,206 @@
+"""Show what an artefact holds, as text: a run, a corpus, a tokenizer, a window, a checkpoint."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from textus import fingerprint, storage
+from textus.checkpoint import checkpoint
+from textus.checkpoint.training_state import KIND as TRAINING_KIND
+from textus.corpus.pipeline import Corpus
+from textus.dataset.pack import Windows
+from textus.dataset.split import TokenSplit
+from textus.dataset.tokenize import Shards
+from textus.dataset.window import PADDING
+from textus.errors import ArtefactError, ConfigError, TextusError
+from textus.objectives.causal import Causal
+from textus.objectives.objective import IGNORE
+from textus.report import Prose, Report, Section, Table
+from textus.tokenizer.tokenizer import Tokenizer
+
+STAGES = ("corpus", "tokenizer", "shards")
+SHOWN_CONTEXT = 64
+
+
+def inspect(
+    path: str | Path, *, window: int | None = None, document: int | None = None, split: str = "train"
+) -> Report:
+    """Return a report on whatever of ours lies at `path`.
+
+    A number of a `window` shows that window as token | label; a number of a `document` shows that document.
+    Raises `ArtefactError` where there is nothing of ours.
+    """
+    place = Path(path)
+    if not place.exists():
+        raise ArtefactError(f"{place}: no such file or directory", hint="give a run, or a part of one")
+    if document is not None:
+        return _document(Corpus.open(_part(place, "corpus")), document, split)
+    if window is not None:
+        return _window(place, window, split)
+    kind = _kind(place)
+    if kind == "corpus":
+        return Corpus.open(place).report()
+    if kind == "tokenizer":
+        return tokenizer_report(Tokenizer.load(place), place.parent)
+    if kind == "shards":
+        return shards_report(Shards.open(place))
+    sections: list[tuple[str, Section]] = []
+    if (place / checkpoint.CONFIG).is_file():
+        sections += _model(place).sections
+    for name in STAGES:
+        if (place / name / storage.MANIFEST).is_file():
+            sections += inspect(place / name).sections
+    if not sections:
+        raise ArtefactError(
+            f"{place}: holds no corpus, tokenizer, shards or model of ours", hint="give a run's directory, or a part of it"
+        )
+    return Report(f"{place.name}", tuple(sections))
+
+
+def tokenizer_report(tokenizer: Tokenizer, run: Path) -> Report:
+    """Tell what a vocabulary is like, on the validation part where one lies beside it."""
+    facts: dict[str, Any] = {
+        "vocabulary": tokenizer.vocab_size,
+        "special tokens": " ".join(tokenizer.token_text(token) for token in sorted(tokenizer.special)),
+        "fingerprint": fingerprint.short(tokenizer.fingerprint),
+    }
+    sections: list[tuple[str, Section]] = []
+    lengths = [(len(tokenizer.token_bytes(token)), token) for token in range(tokenizer.vocab_size)]
+    longest = [tokenizer.token_text(token) for _, token in sorted(lengths, reverse=True)[:24]]
+    latest = [tokenizer.token_text(token) for token in range(tokenizer.vocab_size)[-24:]]
+    try:
+        split = Shards.open(run / "shards").split("validation")
+    except TextusError:
+        split = None
+    if split is not None and split.tokenizer_fingerprint == tokenizer.fingerprint:
+        used = len(Counter(split.tokens(0, min(split.num_tokens, 2_000_000)).tolist()))
+        facts["bytes per token (validation)"] = split.num_bytes / (split.num_tokens - 2 * split.num_documents)
+        facts["entries used (validation)"] = used
+    elif (run / "corpus").is_dir():
+        texts = [document.text for document, _ in zip(Corpus.open(run / "corpus").documents("validation"), range(200), strict=False)]
+        facts["bytes per token (validation)"] = tokenizer.bytes_per_token(texts)
+    sections.append(("Tokenizer", Table.of(facts)))
+    sections.append(("Longest entries", Prose(" ".join(map(repr, longest)))))
+    sections.append(("Last learnt entries", Prose(" ".join(map(repr, latest)))))
+    return Report("Tokenizer", tuple(sections))
+
+
+def shards_report(shards: Shards) -> Report:
+    """Tell what token shards hold, and show the beginning of a window."""
+    rows = []
+    for name in shards.splits:
+        split = shards.split(name)
+        rows.append((name, split.num_documents, split.num_bytes, split.num_tokens, len(split.shards)))
+    table = Table(("part", "documents", "bytes", "tokens", "files"), tuple(rows))
+    tokenizer = _tokenizer_beside(shards.directory)
+    sections: list[tuple[str, Section]] = [("Shards", table)]
+    split = shards.split("train")
+    if tokenizer is not None and split.num_tokens > 2:
+        context = min(SHOWN_CONTEXT, split.num_tokens - 1)
+        sections.append(("A window: token | label", Prose(_show_window(split, tokenizer, context, 0, 1), verbatim=True)))
+    return Report("Shards", tuple(sections))
+
+
+def _kind(place: Path) -> str:
+    """Return the kind that a directory's manifest names; empty where there is none."""
+    if place.is_file() and place.name == "tokenizer.json":
+        return "tokenizer"
+    if not (place / storage.MANIFEST).is_file():
+        return "tokenizer" if (place / "tokenizer.json").is_file() and not (place / checkpoint.CONFIG).is_file() else ""
+    return str(storage.read_json(place / storage.MANIFEST).get("kind", ""))
+
+
+def _part(place: Path, name: str) -> Path:
+    return place / name if (place / name).is_dir() else place
+
+
+def _document(corpus: Corpus, number: int, split: str) -> Report:
+    if split not in corpus.splits:
+        raise ConfigError(f"{corpus.directory}: no {split} part", hint=f"parts: {', '.join(corpus.splits)}")
+    count = corpus.count(split)
+    if not 0 <= number < count:
+        raise ConfigError(f"no document {number} in {split}", hint=f"there are documents 0 to {count - 1}")
+    found = next(document for index, document in enumerate(corpus.documents(split)) if index == number)
+    facts = {"source": found.source, "id": found.id, "bytes": found.num_bytes, **found.meta}
+    return Report(
+        f"Document {number} of {split}", (("Document", Table.of(facts)), ("Text", Prose(found.text, verbatim=True)))
+    )
+
+
+def _window(place: Path, number: int, split_name: str) -> Report:
+    shards = Shards.open(_part(place, "shards"))
+    tokenizer = _tokenizer_beside(shards.directory)
+    if tokenizer is None:
+        raise ArtefactError(f"{shards.directory}: no tokenizer beside it", hint="give the run's directory")
+    run = shards.directory.parent
+    context, seed = SHOWN_CONTEXT, 1
+    if (run / "plan.json").is_file():
+        planned = storage.read_json(run / "plan.json")
+        context, seed = planned["model"]["context_length"], planned["training"]["seed"]
+    split = shards.split(split_name)
+    windows = Windows(split, context, 1, seed, ordered=split_name != "train")
+    if number < 0:
+        raise ConfigError(f"no window {number}", hint="windows are numbered from 0, through all epochs")
+    sources = windows.sources(number)
+    table = Table(("document", "from token", "to token"), tuple((s.document, s.start, s.stop) for s in sources))
+    shown = Prose(_show_window(split, tokenizer, context, number, seed, ordered=split_name != "train"), verbatim=True)
+    epoch, place_in = divmod(number, windows.per_epoch)
+    return Report(
+        f"Window {number}: epoch {epoch}, place {place_in}",
+        ((f"Window {number} of {split_name}: epoch {epoch}, place {place_in} of {windows.per_epoch}", table),
+         ("token | label", shown)),
+    )  # fmt: skip
+
+
+def _show_window(
+    split: TokenSplit, tokenizer: Tokenizer, context: int, number: int, seed: int, *, ordered: bool = False
+) -> str:
+    """Show a window as the causal objective asks it: `token | label`, a rule between documents, a dot where none is asked."""
+    window = Windows(split, context, 1, seed, ordered=ordered).rows([number])
+    batch = Causal().batch(window, torch.Generator())
+    documents = window.documents[0, :-1].tolist()
+    lines: list[str] = []
+    rows = zip(batch.tokens[0].tolist(), batch.labels[0].tolist(), documents, strict=True)
+    for index, (token, label, document) in enumerate(rows):
+        if document == PADDING:
+            lines.append("(padding to the end)")
+            break
+        if index and document != documents[index - 1]:
+            lines.append(f"{'-' * 18} another document: attention and labels stop here")
+        asked = "·" if label == IGNORE else repr(tokenizer.token_text(label))
+        lines.append(f"{tokenizer.token_text(token)!r:>20} | {asked}")
+    return "\n".join(lines)
+
+
+def _tokenizer_beside(shards: Path) -> Tokenizer | None:
+    place = shards.parent / "tokenizer"
+    return Tokenizer.load(place) if (place / "tokenizer.json").is_file() else None
+
+
+def _model(place: Path) -> Report:
+    opened = checkpoint.load(place)
+    config, origin = opened.config, opened.provenance
+    shape = {
+        "parameters": config.num_parameters(),
+        "layers x hidden size": f"{config.num_layers} x {config.hidden_size}",
+        "heads (key and value)": f"{config.num_heads} ({config.num_kv_heads}) of {config.head_size}",
+        "feed-forward": config.intermediate_size,
+        "context": config.context_length,
+        "vocabulary": config.vocab_size,
+        "attention": config.attention,
+    }
+    chain = {name: fingerprint.short(str(origin.get(name, ""))) for name in ("corpus", "tokenizer", "shards", "code")}
+    sections: list[tuple[str, Section]] = [("Model", Table.of(shape)), ("Made from", Table.of(chain))]
+    if (place / storage.MANIFEST).is_file():
+        found = storage.read_json(place / storage.MANIFEST)
+        name = "Training checkpoint" if found.get("kind") == TRAINING_KIND else "Checkpoint"
+        sections.append((name, Table.of(found.get("facts", {}))))
+    if (place / "result.json").is_file():
+        result = storage.read_json(place / "result.json")
+        rows = tuple((s["name"], s["value"], s["error"], s["unit"]) for s in result["scores"])
+        sections.append(("Scores", Table(("score", "value", "standard error", "unit"), rows)))
+    return Report(place.name, tuple(sections))

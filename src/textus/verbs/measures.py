@@ -1,0 +1,128 @@
+"""What is measured and written when a run has finished: scores, baselines, samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from textus import fingerprint, storage
+from textus.checkpoint import checkpoint
+from textus.checkpoint.checkpoint import Checkpoint
+from textus.decoding.generate import complete
+from textus.errors import TextusError
+from textus.evaluation.baselines import MAXIMUM_CONTEXT, compressors
+from textus.evaluation.documents import evenly_chosen, split_documents
+from textus.evaluation.ngram import MAXIMUM_TOKENS, NGram, evaluate_ngram
+from textus.evaluation.perplexity import evaluate
+from textus.report import Score
+from textus.verbs.stages import Stages
+
+FILE = "measures.json"
+SAMPLES = 3
+SAMPLE_TOKENS = 160
+MOST_VALIDATION_BYTES = 32 * 2**20
+"""Compressors read at most this much validation text."""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Everything that was measured on the validation part."""
+
+    scores: tuple[Score, ...]
+    note: str
+    """How the standard errors were estimated."""
+    stride: int
+    baselines: dict[str, Any]
+    """Bits per byte by name, and `details`."""
+    samples: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields for JSON."""
+        return {**vars(self), "scores": [score.as_dict() for score in self.scores]}
+
+
+def kept(stages: Stages, key: str) -> Measures | None:
+    """Return the measures that were kept for this model, if they are whole."""
+    try:
+        values = storage.read_json(stages.directory / FILE)
+        if values.pop("key") != _key(stages, key):
+            return None
+        scores = tuple(Score(**score) for score in values.pop("scores"))
+        return Measures(scores=scores, samples=tuple(values.pop("samples")), **values)
+    except (TextusError, KeyError, TypeError):
+        return None
+
+
+def measure(stages: Stages, key: str) -> Measures:
+    """Measure the run's model on the validation part, set it beside the baselines, and let it write."""
+    opened = checkpoint.load(stages.directory)
+    split = stages.shards.split("validation")
+    stride = max(1, opened.model.config.context_length // 2)
+    found = evaluate(
+        opened.model,
+        opened.tokenizer,
+        split_documents(split),
+        data=split.data_fingerprint,
+        stride=stride,
+        progress=stages.progress,
+    )
+    result = Measures(found.scores, found.note, stride, _baselines(stages, opened), _samples(stages, opened))
+    storage.write_json(stages.directory / FILE, {"key": _key(stages, key), **result.as_dict()})
+    return result
+
+
+def _key(stages: Stages, key: str) -> str:
+    return fingerprint.of_parts([key, fingerprint.of_value(stages.settings.sampling)])
+
+
+def _baselines(stages: Stages, opened: Checkpoint) -> dict[str, Any]:
+    """Measure compressors, alone and after the training text, and an n-gram model over the same tokens."""
+    corpus, split = stages.corpus, stages.shards.split("validation")
+    validation = b"".join(document.text.encode() for document in corpus.documents("validation"))
+    validation = validation[:MOST_VALIDATION_BYTES]
+    rows = compressors(validation, _end_of_training(stages), progress=stages.progress)
+    training = evenly_chosen(stages.shards.split("train"), MAXIMUM_TOKENS)
+    ngram = NGram.train(training, opened.tokenizer.vocab_size, progress=stages.progress)
+    counted = evaluate_ngram(
+        ngram, opened.tokenizer, split_documents(split), data=split.data_fingerprint, progress=stages.progress
+    ).score("bits_per_byte")
+    return {
+        **{row.name: row.after_training for row in rows},
+        "ngram": counted.value,
+        "details": {
+            **{f"{row.name}_alone": row.alone for row in rows},
+            "ngram_error": counted.error,
+            "compressor_context_bytes": rows[0].context_bytes,
+            "validation_bytes": len(validation),
+        },
+    }
+
+
+def _end_of_training(stages: Stages) -> bytes:
+    """Return the last of the training text, as much as a compressor is given."""
+    kept = bytearray()
+    for document in stages.corpus.documents("train"):
+        kept += document.text.encode()
+        if len(kept) > 2 * MAXIMUM_CONTEXT:
+            del kept[:-MAXIMUM_CONTEXT]
+    return bytes(kept[-MAXIMUM_CONTEXT:])
+
+
+def _samples(stages: Stages, opened: Checkpoint) -> tuple[str, ...]:
+    """Write a few texts from nothing but the beginning of a document."""
+    sampling = stages.settings.sampling
+    with torch.inference_mode():
+        return tuple(
+            complete(
+                opened.model,
+                opened.tokenizer,
+                "",
+                sampling.strategy(),
+                max_tokens=min(sampling.max_tokens, SAMPLE_TOKENS),
+                stop=sampling.stop,
+                seed=sampling.seed + number,
+            ).text
+            for number in range(SAMPLES)
+        )

@@ -1,0 +1,118 @@
+"""Say what would be trained and what it would cost, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from textus import config as settings_module
+from textus import fingerprint, storage
+from textus.dataset.loader import Loader
+from textus.dataset.pack import Windows
+from textus.errors import TextusError
+from textus.model.config import ModelConfig
+from textus.model.transformer import Transformer
+from textus.objectives.table import OBJECTIVES
+from textus.progress import SILENT, Progress
+from textus.training import machine
+from textus.training.loop import TrainState, train
+from textus.training.plan import Plan, TextSize, retime
+from textus.training.plan import plan as make_plan
+from textus.training.recipe import Recipe
+from textus.verbs.settings import RunSettings, resolve
+from textus.verbs.stages import Stages
+
+PLAN = "plan.json"
+CALIBRATION_SECONDS = 4.0
+
+
+def plan(
+    inputs: str | Path | Sequence[str | Path] = (),
+    *,
+    out: str | Path = "",
+    settings: RunSettings | Mapping[str, Any] = RunSettings(),  # noqa: B008 - frozen
+    progress: Progress = SILENT,
+) -> Plan:
+    """Make the stages before training and return the plan that `train` would follow, its speed measured here."""
+    return planned(Stages(resolve(inputs, out, settings), progress))
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What a plan depends on: a plan that was kept is used again while this stays the same."""
+
+    settings: RunSettings
+    text: TextSize
+
+    @property
+    def key(self) -> str:
+        """Hash it, without the settings that change no plan."""
+        parts = (self.settings.model, self.settings.training, self.settings.objective, self.text)
+        return fingerprint.of_parts(map(fingerprint.of_value, parts))
+
+
+def planned(stages: Stages) -> Plan:
+    """Return the plan of a run: the one it was begun with, so that it resumes the same, or a new one."""
+    settings, split = stages.settings, stages.shards.split("train")
+    offset = OBJECTIVES[settings.objective.name]().prediction_offset
+    text = TextSize(
+        training_tokens=split.num_tokens,
+        validation_tokens=stages.shards.split("validation").num_tokens,
+        longest_context=split.num_tokens - offset,
+        vocab_size=stages.tokenizer.vocab_size,
+    )
+    wanted = _Wanted(settings, text)
+    kept = _kept(stages.directory / PLAN, wanted.key)
+    if kept is not None:
+        if kept.recipe.device == "cpu":
+            torch.set_num_threads(kept.recipe.threads)
+        return kept
+    found = machine.look(settings.training)
+    made = make_plan(text, settings.model, settings.training, found)
+    if made.recipe.steps > 1:
+        speed = _measure(made, stages)
+        made = retime(made, text, settings.model, settings.training, found, speed)
+    storage.write_json(stages.directory / PLAN, {"key": wanted.key, **made.as_dict()})
+    return made
+
+
+def _measure(made: Plan, stages: Stages) -> float:
+    """Train a throw-away model for a few seconds and return its tokens a second."""
+    recipe = Recipe(**{**vars(made.recipe), "compile": "off", "warmup_steps": 0})
+    model = Transformer(made.model, seed=recipe.seed).to(recipe.device)
+    objective = OBJECTIVES[stages.settings.objective.name]()
+    windows = Windows(stages.shards.split("train"), made.model.context_length, objective.prediction_offset, recipe.seed)
+    rows = recipe.rows(made.model.context_length)
+    steps = train(model, Loader(windows, rows), objective, recipe, TrainState.start(model, recipe))
+    speeds: list[float] = []
+    spent = 0.0
+    for step in steps:
+        spent += step.seconds
+        if step.number > 1:  # the first one pays for memory and caches
+            speeds.append(rows * made.model.context_length / step.seconds)
+        if spent > CALIBRATION_SECONDS and len(speeds) >= 2:
+            break
+    steps.close()
+    return sorted(speeds)[len(speeds) // 2] if speeds else 1.0
+
+
+def _kept(path: Path, key: str) -> Plan | None:
+    try:
+        values = storage.read_json(path)
+        if values["key"] != key:
+            return None
+        return Plan(
+            model=settings_module.build(ModelConfig, values["model"], str(path)),
+            recipe=settings_module.build(Recipe, values["training"], str(path)),
+            tokens=values["tokens"],
+            epochs=values["epochs"],
+            seconds=values["seconds"],
+            memory_bytes=values["memory_bytes"],
+            notes=tuple(values["notes"]),
+        )
+    except (TextusError, KeyError, TypeError):
+        return None

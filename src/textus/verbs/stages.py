@@ -1,0 +1,60 @@
+"""The stages before training, each made once and kept: a stage runs again only when its inputs or settings changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from textus.corpus import demo
+from textus.corpus import pipeline as corpus_stage
+from textus.corpus.pipeline import Corpus
+from textus.dataset import tokenize as shards_stage
+from textus.dataset.tokenize import Shards
+from textus.errors import ConfigError
+from textus.progress import SILENT, Progress
+from textus.tokenizer import train as tokenizer_stage
+from textus.tokenizer.tokenizer import Tokenizer
+from textus.verbs.settings import RunSettings
+
+DEMO = "demo:"
+
+
+@dataclass
+class Stages:
+    """The artefacts of a run directory, made when they are first asked for."""
+
+    settings: RunSettings
+    progress: Progress = SILENT
+
+    @property
+    def directory(self) -> Path:
+        """Return the run's directory."""
+        return self.settings.directory
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """Read, clean and split the inputs."""
+        inputs, directory, config = self.settings.inputs, self.directory / "corpus", self.settings.corpus
+        if not inputs:
+            raise ConfigError("no text was given", hint="name files or folders: textus train my_texts/")
+        if not inputs[0].startswith(DEMO):
+            return corpus_stage.build(inputs, directory, config, self.progress)
+        name = inputs[0].removeprefix(DEMO)
+        if len(inputs) > 1 or name not in demo.NAMES:
+            known = " or ".join(DEMO + known for known in demo.NAMES)
+            raise ConfigError(f"no demonstration text `{' '.join(inputs)}`", hint=f"give {known}, alone")
+        documents = demo.demo_documents(name)
+        return corpus_stage.build_from(documents, demo.demo_key(name), directory, config, self.progress)
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """Learn the vocabulary from the training part."""
+        return tokenizer_stage.build(
+            self.corpus, self.directory / "tokenizer", self.settings.tokenizer, self.progress
+        )
+
+    @cached_property
+    def shards(self) -> Shards:
+        """Turn every part into tokens."""
+        return shards_stage.build(self.corpus, self.tokenizer, self.directory / "shards", self.progress)

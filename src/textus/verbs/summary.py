@@ -1,0 +1,80 @@
+"""A finished run as a report: what it is worth, how it learnt, what it writes, and what it was made from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textus import config as settings_module
+from textus.report import Chart, Prose, Report, Section, Table
+from textus.training.log import read_metrics
+from textus.training.plan import Plan
+from textus.training.run import METRICS
+from textus.verbs.measures import Measures
+from textus.verbs.stages import Stages
+
+
+def summary(stages: Stages, plan: Plan, state: dict[str, Any], measures: Measures) -> Report:
+    """Return the report of a run."""
+    corpus = stages.corpus.report()
+    sections: list[tuple[str, Section]] = [
+        ("Scores on the validation part", _scores(measures)),
+        ("What these mean", Prose(_meaning(measures))),
+        ("Beside other models of the same text", _baselines(measures)),
+        ("Loss", _curve(stages)),
+        *((f"Sample {number}", Prose(text, verbatim=True)) for number, text in enumerate(measures.samples, 1)),
+        ("Plan", plan.table()),
+        ("What it took", _cost(plan, state)),
+        *((f"Corpus: {name}", section) for name, section in corpus.sections),
+        ("Settings", Prose(settings_module.to_toml(stages.settings, explain=False), verbatim=True)),
+    ]
+    return Report(f"Textus run {stages.directory.name}", tuple(sections))
+
+
+def _scores(measures: Measures) -> Table:
+    rows = tuple((score.name.replace("_", " "), score.value, score.error, score.unit) for score in measures.scores)
+    return Table(("score", "value", "standard error", "unit"), rows)
+
+
+def _meaning(measures: Measures) -> str:
+    return (
+        "Perplexity can be compared only between models with the same tokenizer on the same text; bits per byte between "
+        "all models of the same text. Every byte of the validation part is predicted once, the end of each document "
+        f"too, from at least the {measures.stride} tokens before it where the document has them; {measures.note}."
+    )
+
+
+def _baselines(measures: Measures) -> Table:
+    details = measures.baselines["details"]
+    names = {"xz": "xz -9e", "bzip2": "bzip2 -9", "zstd": "zstd -19 --long", "ngram": "5-gram, Kneser-Ney"}
+    mine = next(score.value for score in measures.scores if score.name == "bits_per_byte")
+    rows: list[tuple[Any, ...]] = [("this model", mine, "")]
+    rows += [(words, measures.baselines[name], details.get(f"{name}_alone", "")) for name, words in names.items()]
+    return Table(("bits per byte", "after the training text", "validation text alone"), tuple(rows))
+
+
+def _curve(stages: Stages) -> Chart:
+    lines = read_metrics(stages.directory / METRICS)
+    return Chart(
+        "Loss in training and on validation windows",
+        "step",
+        "nats per token",
+        {
+            "training": [(line["step"], line["loss"]) for line in lines if "loss" in line],
+            "validation": [(line["step"], line["validation_loss"]) for line in lines if "validation_loss" in line],
+        },
+    )
+
+
+def _cost(plan: Plan, state: dict[str, Any]) -> Table:
+    return Table.of(
+        {
+            "steps": state["steps"],
+            "tokens": state["tokens"],
+            "seconds in steps": round(state["seconds"], 1),
+            "tokens a second": round(state["tokens"] / state["seconds"]) if state["seconds"] else 0,
+            "peak memory, MiB": round(state["peak_memory_bytes"] / 2**20),
+            "planned memory, MiB": round(plan.memory_bytes / 2**20),
+            "weights of step": state["best_step"] or state["steps"],
+            "updates left out": len(state["left_out"]),
+        }
+    )

@@ -1,0 +1,158 @@
+"""Texts in, a measured model that writes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from textus import config as settings_module
+from textus import storage
+from textus.checkpoint.checkpoint import KIND, write_model
+from textus.checkpoint.provenance import provenance
+from textus.dataset.pack import Windows
+from textus.errors import TextusError
+from textus.model.leak import check_leaks
+from textus.model.transformer import Transformer
+from textus.progress import SILENT, Progress
+from textus.report import Report, Score
+from textus.training import machine
+from textus.training.loop import TrainState
+from textus.training.plan import Plan
+from textus.training.run import Run
+from textus.verbs import measures
+from textus.verbs.plan import planned
+from textus.verbs.settings import RunSettings, resolve
+from textus.verbs.stages import Stages
+from textus.verbs.summary import summary
+
+RESULT = "result.json"
+SETTINGS = "run.toml"
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run came to."""
+
+    directory: Path
+    parameters: int
+    tokens_seen: int
+    """Tokens asked in training, repeats included."""
+    seconds: float
+    """Seconds spent in training steps."""
+    peak_memory_bytes: int
+    scores: tuple[Score, ...]
+    """Measured on the whole validation part."""
+    baselines: dict[str, Any]
+    """Bits per byte of compressors and of a smoothed n-gram model on the same text."""
+    samples: tuple[str, ...]
+    report: Report
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields for JSON, the report left out: it has files of its own."""
+        return {
+            "directory": str(self.directory),
+            "parameters": self.parameters,
+            "tokens_seen": self.tokens_seen,
+            "seconds": self.seconds,
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "scores": [score.as_dict() for score in self.scores],
+            "baselines": self.baselines,
+            "samples": list(self.samples),
+        }
+
+
+def train(
+    inputs: str | Path | Sequence[str | Path] = (),
+    *,
+    out: str | Path = "",
+    settings: RunSettings | Mapping[str, Any] = RunSettings(),  # noqa: B008 - frozen
+    progress: Progress = SILENT,
+    on_plan: Callable[[Plan], None] = lambda plan: None,
+) -> TrainResult:
+    """Make every stage that is not there yet, train, measure, and leave a model directory with a report.
+
+    The directory opens with `textus.load` and with transformers. A run that was stopped goes on where its last
+    checkpoint stands; a run that is finished is opened again, unless its inputs or settings have changed.
+    """
+    stages = Stages(resolve(inputs, out, settings), progress)
+    corpus, tokenizer, shards = stages.corpus, stages.tokenizer, stages.shards
+    made = planned(stages)
+    on_plan(made)
+    run = _run(stages, made)
+    if not storage.is_fresh(stages.directory, KIND, run.key):
+        storage.write_text(stages.directory / SETTINGS, settings_module.to_toml(stages.settings))
+        _train(run, stages)
+    state = storage.read_json(stages.directory / "training.json")
+    result = measures.kept(stages, run.key)
+    if result is None:
+        result = measures.measure(stages, run.key)
+    report = summary(stages, made, state, result)
+    storage.write_text(stages.directory / "report.html", report.html())
+    storage.write_json(stages.directory / "report.json", report.as_dict())
+    found = TrainResult(
+        directory=stages.directory,
+        parameters=made.model.num_parameters(),
+        tokens_seen=state["tokens"],
+        seconds=state["seconds"],
+        peak_memory_bytes=state["peak_memory_bytes"],
+        scores=result.scores,
+        baselines=result.baselines,
+        samples=result.samples,
+        report=report,
+    )
+    storage.write_json(stages.directory / RESULT, found.as_dict())
+    assert corpus and tokenizer and shards
+    return found
+
+
+def _run(stages: Stages, made: Plan) -> Run:
+    """Bring together what the training needs."""
+    settings, shards = stages.settings, stages.shards
+    objective = settings.objective.build()
+    context, seed = made.model.context_length, made.recipe.seed
+    return Run(
+        directory=stages.directory,
+        model=Transformer(made.model, seed=seed),
+        tokenizer=stages.tokenizer,
+        training=Windows(shards.split("train"), context, objective.prediction_offset, seed),
+        validation=Windows(shards.split("validation"), context, objective.prediction_offset, seed, ordered=True),
+        objective=objective,
+        recipe=made.recipe,
+        provenance=provenance(
+            corpus=stages.corpus.fingerprint,
+            tokenizer=stages.tokenizer.fingerprint,
+            shards=shards.fingerprint,
+            settings={"model": dict(vars(made.model)), "training": dict(vars(made.recipe))},
+        ),
+        progress=stages.progress,
+    )
+
+
+def _train(run: Run, stages: Stages) -> None:
+    """Train to the end and put the model in its place; the checkpoints go only when it is there."""
+    check_leaks(run.model)
+    state = run.finish()
+    facts = {"step": state.step, "parameters": run.model.config.num_parameters()}
+    with storage.refusals(run.directory), storage.published(run.directory, KIND, run.key, facts) as partial:
+        write_model(
+            partial, run.model, run.tokenizer, run.provenance, stages.settings.sampling.generation_config()
+        )
+    storage.write_json(run.directory / "training.json", _record(run, state))
+    run.discard_checkpoints()
+
+
+def _record(run: Run, state: TrainState) -> dict[str, Any]:
+    return {
+        "steps": state.step,
+        "tokens": state.tokens,
+        "seconds": state.seconds,
+        "best_step": state.best_step,
+        "best_validation_loss": state.best_loss,
+        "left_out": sorted(state.left_out),
+        "peak_memory_bytes": machine.peak_bytes(run.recipe.device),
+    }
+
+
+__all__ = ["TextusError", "TrainResult", "train"]

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+
+from textus.dataset.loader import Loader
+from textus.dataset.pack import Windows
+from textus.errors import ConfigError
+
+
+@pytest.fixture
+def windows(make_split):
+    return Windows(make_split([11, 0, 5, 30, 2, 8]), 4, 1, seed=1)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 6])
+def test_ranks_together_see_the_same_batch_whatever_their_number(windows, world):
+    for step in range(5):
+        whole = Loader(windows, 6).window(step)
+        parts = [Loader(windows, 6, rank, world).window(step) for rank in range(world)]
+        assert torch.equal(torch.cat([part.tokens for part in parts]), whole.tokens)
+        assert torch.equal(torch.cat([part.predict for part in parts]), whole.predict)
+
+
+def test_steps_follow_one_another_through_epochs(windows):
+    loader = Loader(windows, 7)
+    steps = 3 * windows.per_epoch
+    shown = [loader.window(step).tokens for step in range(steps)]
+    assert torch.equal(torch.cat(shown), windows.rows(range(7 * steps)).tokens)
+
+
+def test_prefetching_changes_nothing(windows):
+    loader = Loader(windows, 6, rank=1, world=2)
+    for first, stop in ((0, 9), (4, 5), (3, 3)):
+        ahead = [window.tokens for window in loader.prefetch(first, stop)]
+        assert [tokens.tolist() for tokens in ahead] == [
+            loader.window(step).tokens.tolist() for step in range(first, stop)
+        ]
+
+
+def test_closing_a_prefetch_ends_its_thread(windows):
+    before = set(threading.enumerate())
+    steps = Loader(windows, 6).prefetch(0, 10**9)
+    next(steps)
+    assert set(threading.enumerate()) - before
+    steps.close()
+    assert set(threading.enumerate()) <= before
+
+
+def test_what_goes_wrong_in_the_thread_is_raised_at_its_step(windows):
+    class Broken(Loader):
+        def window(self, step):
+            if step == 2:
+                raise OSError("the disk went away")
+            return super().window(step)
+
+    steps = Broken(windows, 6).prefetch(0, 10)
+    next(steps), next(steps)
+    with pytest.raises(OSError, match="went away"):
+        next(steps)
+
+
+def test_rows_that_ranks_cannot_share_are_refused(windows):
+    with pytest.raises(ConfigError, match="5 rows a step cannot be shared equally by 2") as caught:
+        Loader(windows, 5, rank=0, world=2)
+    assert "4 rows" in caught.value.hint

@@ -1,0 +1,170 @@
+from collections.abc import Sequence
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textus.config import replace
+from textus.decoding.generate import collect, complete, generate
+from textus.decoding.processors import RepetitionPenalty, Temperature, TopK
+from textus.decoding.strategy import Greedy, Sample, Strategy
+from textus.errors import ConfigError
+from textus.model.transformer import Transformer
+
+WARM = Sample(Temperature(0.9), TopK(200))
+
+
+class Script(Strategy):
+    """Write the given tokens, whatever the model thinks."""
+
+    def __init__(self, tokens: Sequence[int]) -> None:
+        super().__init__()
+        object.__setattr__(self, "script", tokens)
+
+    def choose(self, logits, history, *, seed, position, rows):
+        return torch.full((len(logits),), self.script[position])
+
+
+@torch.no_grad()
+def without_cache(model, prompt, strategy, max_tokens, seed=0, row=0):
+    """Write by reading everything in sight again for every token."""
+    tokens, begin, context, logprobs = list(prompt), 0, model.config.context_length, []
+    for position in range(max_tokens):
+        if len(tokens) - begin > context:
+            begin = len(tokens) - context // 2
+        logits = model(torch.tensor([tokens[begin:]])).logits[:, -1]
+        history = torch.tensor([tokens[1:]], dtype=torch.int64)
+        (token,) = strategy.choose(logits, history, seed=seed, position=position, rows=[row]).tolist()
+        logprobs.append(logits.log_softmax(-1)[0, token].item())
+        tokens.append(token)
+    return tokens[len(prompt) :], logprobs
+
+
+@pytest.mark.parametrize("strategy", [Greedy(), Greedy(RepetitionPenalty(1.3)), WARM])
+@pytest.mark.parametrize("prompt", ["", "the quick", "the lazy dog jumps over "])
+def test_the_cache_and_the_sliding_context_change_nothing(model, tokenizer, prompt, strategy):
+    written = complete(model, tokenizer, prompt, strategy, max_tokens=45, seed=3)
+    size = len(written.tokens)
+    tokens, logprobs = without_cache(model, [tokenizer.end, *tokenizer.encode(prompt)], strategy, size, seed=3)
+    assert list(written.tokens) == tokens
+    assert written.logprobs == pytest.approx(logprobs, abs=1e-4)
+    assert size > 20, "the context of 16 was to slide"
+
+
+def test_a_context_of_one_token_still_slides(tokenizer, model):
+    tiny = Transformer(replace(model.config, {"context_length": 1})).eval()
+    written = complete(tiny, tokenizer, "", WARM, max_tokens=5)
+    assert written.tokens
+
+
+def test_a_text_does_not_depend_on_how_many_are_written_beside_it(model, tokenizer):
+    options = {"max_tokens": 30, "seed": 11}
+    many = collect(generate(model, tokenizer, "the", WARM, n=5, **options), 5)
+    few = collect(generate(model, tokenizer, "the", WARM, n=2, **options), 2)
+    assert [row.tokens for row in many[:2]] == [row.tokens for row in few]
+    assert few[0].tokens == complete(model, tokenizer, "the", WARM, **options).tokens
+    assert len({row.tokens for row in many}) == 5
+    tokens, _ = without_cache(model, [tokenizer.end, *tokenizer.encode("the")], WARM, len(many[4].tokens), 11, row=4)
+    assert list(many[4].tokens) == tokens
+
+
+def test_rows_that_end_early_leave_the_others_alone(model, tokenizer):
+    stops = ["e"]
+    rows = collect(generate(model, tokenizer, "fox", WARM, n=6, max_tokens=40, seed=2, stop=stops), 6)
+    free = collect(generate(model, tokenizer, "fox", WARM, n=6, max_tokens=40, seed=2), 6)
+    assert {row.finish_reason for row in rows} > {"stop"}
+    assert all(whole.tokens[: len(row.tokens)] == row.tokens for row, whole in zip(rows, free, strict=True))
+    assert all("e" not in row.text for row in rows)
+
+
+def test_another_seed_gives_another_text(model, tokenizer):
+    assert len({complete(model, tokenizer, "a", WARM, max_tokens=20, seed=seed).tokens for seed in range(4)}) == 4
+
+
+@given(st.text(max_size=12), st.lists(st.text(min_size=1, max_size=3), max_size=2))
+@settings(max_examples=60)
+def test_the_stream_is_the_text_up_to_the_stop(model, tokenizer, text, stops):
+    tokens = tokenizer.encode(text)
+    whole = tokenizer.decode(tokens)
+    pieces = list(generate(model, tokenizer, "x", Script([*tokens, tokenizer.end]), max_tokens=50, stop=stops))
+    ends = [(whole.find(stop) + len(stop), whole.find(stop)) for stop in stops if stop in whole]
+    assert "".join(piece.text for piece in pieces) == (whole[: min(ends)[1]] if ends else whole)
+    assert pieces[-1].finish_reason == ("stop" if ends else "end")
+    assert [piece.finish_reason for piece in pieces[:-1]] == [""] * (len(pieces) - 1)
+
+
+def test_a_character_cut_off_by_the_length_is_shown_as_the_tokenizer_shows_it(model, tokenizer):
+    tokens = tokenizer.encode("fox 🦊")[:-1]
+    written = complete(model, tokenizer, "", Script(tokens), max_tokens=len(tokens))
+    assert written.text == tokenizer.decode(tokens) == "fox �"
+    assert written.finish_reason == "length"
+
+
+def test_text_that_was_held_back_comes_out_at_the_end(model, tokenizer):
+    tokens = tokenizer.encode("the dog")
+    written = complete(model, tokenizer, "", Script(tokens), max_tokens=len(tokens), stop=["dogs"])
+    assert (written.text, written.finish_reason) == ("the dog", "length")
+
+
+def test_an_end_is_written_as_a_piece_but_is_no_part_of_the_completion(model, tokenizer):
+    tokens = tokenizer.encode("the")
+    script = Script([*tokens, tokenizer.end, *tokens])
+    *_, last = generate(model, tokenizer, "", script, max_tokens=20)
+    assert (last.token, last.text, last.finish_reason) == (tokenizer.end, "", "end")
+    written = complete(model, tokenizer, "", script, max_tokens=20)
+    assert (written.tokens, written.finish_reason) == (tuple(tokens), "end")
+    assert len(written.logprobs) == len(tokens)
+
+
+def test_token_ids_are_continued_like_text(model, tokenizer):
+    tokens = tokenizer.encode("the fox")
+    texts = {complete(model, tokenizer, p, WARM, max_tokens=9).text for p in ("the fox", tokens, [0, *tokens])}
+    assert len(texts) == 1
+
+
+def test_the_callers_modes_are_left_alone_between_pieces(model, tokenizer):
+    model.train()
+    try:
+        for _ in generate(model, tokenizer, "the", WARM, max_tokens=3):
+            assert model.training
+            assert not torch.is_inference_mode_enabled()
+        assert complete(model, tokenizer, "the", WARM, max_tokens=9) == complete(
+            model.eval(), tokenizer, "the", WARM, max_tokens=9
+        ), "dropout was on while writing"
+    finally:
+        model.eval()
+
+
+def test_a_prompt_longer_than_the_context_is_refused_at_once(model, tokenizer):
+    with pytest.raises(ConfigError, match="17 tokens, END included; the model reads at most 16") as caught:
+        generate(model, tokenizer, [5] * 16, Greedy(), max_tokens=1)
+    assert "shorten" in caught.value.hint
+
+
+def test_a_prompt_as_long_as_the_context_is_continued(model, tokenizer):
+    assert len(list(generate(model, tokenizer, [5] * 15, Script([7, 8]), max_tokens=2))) == 2
+
+
+@pytest.mark.parametrize("token", [-1, 10**6])
+def test_tokens_that_the_model_does_not_know_are_refused(model, tokenizer, token):
+    with pytest.raises(ConfigError, match=f"token {token}"):
+        generate(model, tokenizer, [5, token], Greedy(), max_tokens=1)
+
+
+@pytest.mark.parametrize("options", [{"max_tokens": 0}, {"max_tokens": 1, "n": 0}, {"max_tokens": 1, "seed": -1}])
+def test_numbers_out_of_range_are_refused_at_once(model, tokenizer, options):
+    with pytest.raises(ConfigError, match="generate"):
+        generate(model, tokenizer, "", Greedy(), **options)
+
+
+def test_a_model_that_reads_both_ways_is_refused(model, tokenizer):
+    both = Transformer(replace(model.config, {"attention": "bidirectional"}))
+    with pytest.raises(ConfigError, match="both ways"):
+        generate(both, tokenizer, "", Greedy(), max_tokens=1)
+
+
+def test_outputs_that_are_no_tokens_are_never_written(model, tokenizer):
+    padded = Transformer(replace(model.config, {"vocab_size": tokenizer.vocab_size + 500})).eval()
+    written = complete(padded, tokenizer, "the", Sample(), max_tokens=30)
+    assert max(written.tokens) < tokenizer.vocab_size
