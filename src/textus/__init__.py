@@ -1,5 +1,145 @@
-"""Textus: from raw text to a language model that you can measure, adapt, guard and serve."""
+"""Textus: from raw text to a language model that you can measure, adapt, guard and serve.
+
+```python
+import textus
+
+run = textus.train("my_texts/", out="runs/first")
+print(textus.evaluate("runs/first").score("bits_per_byte"))
+print(textus.generate("runs/first", "Once upon a time", temperature=0.8)[0].text)
+```
+Names are loaded when they are first used, so `import textus` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from textus.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from textus.checkpoint.checkpoint import Checkpoint
+    from textus.corpus.config import CorpusConfig
+    from textus.corpus.document import Document
+    from textus.corpus.pipeline import Corpus
+    from textus.dataset.loader import Loader
+    from textus.dataset.pack import Windows
+    from textus.dataset.tokenize import Shards
+    from textus.decoding.config import SamplingConfig
+    from textus.decoding.generate import Completion
+    from textus.decoding.processors import MinP, RepetitionPenalty, Temperature, TopK, TopP
+    from textus.decoding.strategy import Greedy, Sample
+    from textus.errors import TextusError
+    from textus.model.config import ModelConfig
+    from textus.model.transformer import Transformer
+    from textus.objectives.causal import Causal
+    from textus.report import Report, Score
+    from textus.tokenizer.config import TokenizerConfig
+    from textus.tokenizer.tokenizer import Tokenizer
+    from textus.training.config import TrainConfig
+    from textus.verbs.clean import clean
+    from textus.verbs.demo import demo
+    from textus.verbs.evaluate import evaluate
+    from textus.verbs.generate import generate, stream
+    from textus.verbs.inspect import inspect
+    from textus.verbs.load import load
+    from textus.verbs.pack import pack
+    from textus.verbs.plan import plan
+    from textus.verbs.settings import RunSettings
+    from textus.verbs.tokenize import tokenize
+    from textus.verbs.train import TrainResult, train
+
+_PLACES = {
+    "Causal": "objectives.causal",
+    "Checkpoint": "checkpoint.checkpoint",
+    "Completion": "decoding.generate",
+    "Corpus": "corpus.pipeline",
+    "CorpusConfig": "corpus.config",
+    "Document": "corpus.document",
+    "Greedy": "decoding.strategy",
+    "Loader": "dataset.loader",
+    "MinP": "decoding.processors",
+    "ModelConfig": "model.config",
+    "RepetitionPenalty": "decoding.processors",
+    "Report": "report",
+    "RunSettings": "verbs.settings",
+    "Sample": "decoding.strategy",
+    "SamplingConfig": "decoding.config",
+    "Score": "report",
+    "Shards": "dataset.tokenize",
+    "Temperature": "decoding.processors",
+    "TextusError": "errors",
+    "Tokenizer": "tokenizer.tokenizer",
+    "TokenizerConfig": "tokenizer.config",
+    "TopK": "decoding.processors",
+    "TopP": "decoding.processors",
+    "TrainConfig": "training.config",
+    "TrainResult": "verbs.train",
+    "Transformer": "model.transformer",
+    "Windows": "dataset.pack",
+    "clean": "verbs.clean",
+    "demo": "verbs.demo",
+    "evaluate": "verbs.evaluate",
+    "generate": "verbs.generate",
+    "inspect": "verbs.inspect",
+    "load": "verbs.load",
+    "pack": "verbs.pack",
+    "plan": "verbs.plan",
+    "stream": "verbs.generate",
+    "tokenize": "verbs.tokenize",
+    "train": "verbs.train",
+}
+"""Where each public name lives."""
+
+__all__ = [
+    "Causal",
+    "Checkpoint",
+    "Completion",
+    "Corpus",
+    "CorpusConfig",
+    "Document",
+    "Greedy",
+    "Loader",
+    "MinP",
+    "ModelConfig",
+    "RepetitionPenalty",
+    "Report",
+    "RunSettings",
+    "Sample",
+    "SamplingConfig",
+    "Score",
+    "Shards",
+    "Temperature",
+    "TextusError",
+    "Tokenizer",
+    "TokenizerConfig",
+    "TopK",
+    "TopP",
+    "TrainConfig",
+    "TrainResult",
+    "Transformer",
+    "Windows",
+    "__version__",
+    "clean",
+    "demo",
+    "evaluate",
+    "generate",
+    "inspect",
+    "load",
+    "pack",
+    "plan",
+    "stream",
+    "tokenize",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its place (PEP 562)."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'textus' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"textus.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -148,7 +148,7 @@ def test_half_precision_is_close(model, tokenizer):
     documents = documents_of([50] * 4)
     exact, half = (
         evaluate(model, tokenizer, documents, data="data", stride=16, precision=precision).score("loss").value
-        for precision in ("float32", "bfloat16")
+        for precision in ("fp32", "bf16")
     )
     assert half == pytest.approx(exact, rel=0.1)
 

@@ -97,7 +97,7 @@ def test_bfloat16_autocast_is_near_float32_and_states_keep_formats(packed):
     model = Transformer(CONFIG)
     documents = torch.tensor([[0] * 5 + [1] * 7] * 2) if packed else None
     wide = model(_tokens(), documents)
-    with autocast("cpu", "bfloat16"):
+    with autocast("cpu", "bf16"):
         narrow = model(_tokens(), documents)
     assert narrow.hidden.dtype is torch.bfloat16 and wide.hidden.dtype is torch.float32
     torch.testing.assert_close(narrow.hidden.float(), wide.hidden, rtol=0.05, atol=0.05)

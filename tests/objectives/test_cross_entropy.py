@@ -56,7 +56,7 @@ def test_bfloat16_products_are_summed_in_float32():
     total, grad_hidden, grad_weight = _oracle(hidden, weight, labels)
     narrow = hidden.bfloat16().requires_grad_()
     weight.requires_grad_()
-    with autocast("cpu", "bfloat16"):
+    with autocast("cpu", "bf16"):
         got = linear_cross_entropy(narrow, weight, labels)
     got.backward()
     assert got.dtype is torch.float32 and weight.grad.dtype is torch.float32

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from textus.errors import ConfigError
-from textus.training.precision import Name, Precision, resolve
+from textus.model.precision import Precision as Name
+from textus.training.precision import Precision, resolve
 
 CASES: list[tuple[Name, torch.dtype]] = [
     ("fp32", torch.float32),

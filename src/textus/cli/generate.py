@@ -22,7 +22,9 @@ def run(arguments: Sequence[str]) -> None:
         description="Continue a prompt. Penalties, temperature, top-k, top-p and min-p apply in this order.",
     )
     made.add_argument("model", help="a run or model directory")
-    made.add_argument("prompt", nargs="?", default="", help="text to continue (default: begin a document; -: read stdin)")
+    made.add_argument(
+        "prompt", nargs="?", default="", help="text to continue (default: begin a document; -: read stdin)"
+    )
     for name in FLAGS:
         made.add_argument(f"--{name.replace('_', '-')}", dest=name, action="append", default=[], metavar=_metavar(name))
     made.add_argument("--greedy", action="store_true", help="always the likeliest token: the same as --temperature 0")

@@ -32,5 +32,5 @@ def tell(result: TrainResult) -> str:
     parts = [sections[name].text() for name in list(sections)[:3]]
     parts += [f"sample {number}\n{sample.strip()}" for number, sample in enumerate(result.samples, 1)]
     place = result.directory
-    parts.append(f"report: {place / 'report.html'}\nnext:   textus generate {place} \"Once upon a time\"")
+    parts.append(f'report: {place / "report.html"}\nnext:   textus generate {place} "Once upon a time"')
     return "\n\n".join(parts)

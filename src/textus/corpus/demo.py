@@ -25,6 +25,7 @@ from textus.corpus.document import Document
 from textus.errors import InputError
 
 Demo = Literal["sotu", "python"]
+NAMES: tuple[Demo, ...] = ("sotu", "python")
 _NOT_LIBRARY = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "pydoc_data"}
 
 

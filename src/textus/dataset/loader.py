@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -45,7 +45,7 @@ class Loader:
         """Return the rows of this rank at `step`."""
         return self.windows.rows(self.numbers(step))
 
-    def prefetch(self, first_step: int, stop_step: int) -> Iterator[Window]:
+    def prefetch(self, first_step: int, stop_step: int) -> Generator[Window]:
         """Yield the windows of the steps from `first_step` to `stop_step`, excluded, made by a thread ahead of time.
 
         What goes wrong in the thread is raised here; closing the iterator ends the thread.

@@ -36,7 +36,7 @@ def evaluate(
     data: str,
     stride: int,
     batch_rows: int = 32,
-    precision: Precision = "float32",
+    precision: Precision = "fp32",
     progress: Progress = SILENT,
 ) -> Evaluation:
     """Measure a model on documents (END, text, END) and their UTF-8 sizes; `data` is the fingerprint of the texts.

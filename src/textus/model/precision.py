@@ -8,14 +8,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Precision = Literal["float32", "bfloat16", "float16"]
-"""float32 computes as the weights are stored; the others run matrix products in half the width."""
+Precision = Literal["fp32", "bf16", "fp16"]
+"""fp32 computes as the weights are stored; the others run matrix products in half the width."""
+_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def autocast(device: torch.device | str, precision: Precision) -> AbstractContextManager[None]:
     """Return the context in which a pass computes in `precision` on `device`."""
     kind = torch.device(device).type
-    return torch.autocast(kind, dtype=getattr(torch, precision), enabled=precision != "float32")
+    return torch.autocast(kind, dtype=_TYPES.get(precision), enabled=precision in _TYPES)
 
 
 def compute_dtype(x: Tensor) -> torch.dtype:

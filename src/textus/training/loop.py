@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,7 +104,7 @@ class TrainState:
 
 def train(
     model: Transformer, loader: Loader, objective: Objective, recipe: Recipe, state: TrainState
-) -> Iterator[Step]:
+) -> Generator[Step]:
     """Train `model` in place from `state.step` to `recipe.steps`, yielding after each step.
 
     A step whose loss or gradient is not finite, or is a spike, changes no weight; its reader decides what then.
@@ -156,7 +156,7 @@ def _accumulate(model: Transformer, objective: Objective, batch: Any, recipe: Re
     for micro in batch.split(recipe.micro_rows(model.config.context_length)):
         with autocast.autocast():
             loss = objective.loss(model, micro.to(recipe.device, non_blocking=True))
-        state.scaler.scale(loss.total / batch.count).backward()  # type: ignore[no-untyped-call]
+        state.scaler.scale(loss.total / batch.count).backward()
         total += loss.total.detach()
     return float(total) / int(batch.count)
 
@@ -179,10 +179,6 @@ def _update(
         verdict = state.monitor.judge(loss, norm)
     if verdict.judgement == "ok":
         state.scaler.step(state.optimizer)
-    if verdict.judgement in ("ok", "overflow"):
-        state.scaler.update()
-    elif state.scaler.is_enabled():
-        # The scaler must forget this step's unscaling before the next one.
-        state.scaler._per_optimizer_states.clear()
+    state.scaler.update()
     state.optimizer.zero_grad(set_to_none=True)
     return norm, verdict

@@ -12,8 +12,9 @@ from typing import Literal
 import torch
 
 from textus.errors import ConfigError
+from textus.model.precision import Precision
 from textus.training.config import TrainConfig
-from textus.training.precision import Name, resolve
+from textus.training.precision import resolve
 
 Device = Literal["cpu", "cuda", "mps"]
 _CONTROL_GROUP = Path("/sys/fs/cgroup")
@@ -30,7 +31,7 @@ class Machine:
     """Memory that is free on the device now."""
     base_bytes: int
     """Memory of the device that this process holds already."""
-    precision: Name
+    precision: Precision
     flops: float
     """Floating point operations a second of a medium matrix product in that precision, measured."""
 
@@ -104,7 +105,7 @@ def _memory(device: Device) -> tuple[int, int]:
     return min(available, int(limit) - held) if limit.isdigit() else available, held
 
 
-def _flops(device: Device, precision: Name, size: int = 512, repeats: int = 10) -> float:
+def _flops(device: Device, precision: Precision, size: int = 512, repeats: int = 10) -> float:
     if device == "cuda":
         size = 4096
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]

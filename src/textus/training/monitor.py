@@ -16,6 +16,11 @@ Judgement = Literal["ok", "non-finite", "spike", "overflow", "left-out"]
 LONGEST_BAD_ROW = 8
 """Bad steps in a row after which no policy goes on."""
 
+LOSS_FLOOR = 1.1
+"""A loss below this multiple of its window's mean is no spike."""
+NORM_FLOOR = 5.0
+"""The same for gradient norms."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -29,7 +34,8 @@ class Monitor:
     """Remember recent losses and gradient norms, and say which step does not belong among them.
 
     A step is a spike when its loss or its gradient norm lies more than `sigmas` standard deviations above the mean of
-    the last `window` good steps, once a quarter of the window is filled.
+    the last `window` steps, once half of the window is filled, and is a multiple of that mean (`LOSS_FLOOR`,
+    `NORM_FLOOR`): losses vary little from step to step, while gradient norms have a long tail that clipping deals with.
     """
 
     def __init__(self, sigmas: float, window: int) -> None:
@@ -39,36 +45,31 @@ class Monitor:
         self.bad_row = 0
 
     def judge(self, loss: float, gradient_norm: float) -> Verdict:
-        """Judge a step; a good one enters the window, a bad one is counted in the present row of bad ones."""
-        verdict = self._judge(loss, gradient_norm)
-        if verdict.judgement == "ok":
-            self.losses.append(loss)
-            self.norms.append(gradient_norm)
-            self.bad_row = 0
-        else:
-            self.bad_row += 1
-        return verdict
+        """Judge a step, let it into the window, and count the present row of bad ones.
 
-    def _judge(self, loss: float, gradient_norm: float) -> Verdict:
-        if not math.isfinite(loss):
-            return Verdict("non-finite", f"loss is {loss}")
-        if not math.isfinite(gradient_norm):
-            return Verdict("non-finite", f"gradient norm is {gradient_norm}")
-        for name, value, past in (("loss", loss, self.losses), ("gradient norm", gradient_norm, self.norms)):
-            limit = self._limit(past)
+        A spike enters at its limit: one alone moves the window little, and a lasting change is soon no spike any more.
+        """
+        for name, value in (("loss", loss), ("gradient norm", gradient_norm)):
+            if not math.isfinite(value):
+                self.bad_row += 1
+                return Verdict("non-finite", f"{name} is {value}")
+        limits = self._limit(self.losses, LOSS_FLOOR), self._limit(self.norms, NORM_FLOOR)
+        self.losses.append(min(loss, limits[0]))
+        self.norms.append(min(gradient_norm, limits[1]))
+        for name, value, limit in (("loss", loss, limits[0]), ("gradient norm", gradient_norm, limits[1])):
             if value > limit:
-                above = f"{name} {value:.4g} is above {limit:.4g}"
-                return Verdict("spike", f"{above}, {self.sigmas:g} sigmas over its window")
+                self.bad_row += 1
+                return Verdict("spike", f"{name} {value:.4g} is above {limit:.4g}, the limit by its last steps")
+        self.bad_row = 0
         return Verdict("ok")
 
-    def _limit(self, past: deque[float]) -> float:
+    def _limit(self, past: deque[float], floor: float) -> float:
         assert past.maxlen is not None
-        if len(past) < past.maxlen // 4:
+        if len(past) < past.maxlen // 2:
             return math.inf
         mean = math.fsum(past) / len(past)
         deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in past) / len(past))
-        # A window that is nearly constant would call its own rounding a spike.
-        return mean + max(self.sigmas * deviation, 0.05 * abs(mean))
+        return max(mean + self.sigmas * deviation, floor * mean)
 
     def stalled(self, first_loss: float) -> bool:
         """Tell whether a full window of losses lies no lower than 99 % of the loss before any learning."""

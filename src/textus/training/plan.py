@@ -163,7 +163,9 @@ def settle(
         "device": machine.device,
         "threads": machine.threads,
         "compile": _compile(training, machine, steps),
-        "evaluate_every": max(1, steps // EVALUATIONS) if training.evaluate_every == "auto" else training.evaluate_every,
+        "evaluate_every": max(1, steps // EVALUATIONS)
+        if training.evaluate_every == "auto"
+        else training.evaluate_every,
         "checkpoint_every": max(1, steps // EVALUATIONS)
         if training.checkpoint_every == "auto"
         else training.checkpoint_every,
@@ -174,7 +176,9 @@ def settle(
     return _with_notes(made, text, machine)
 
 
-def retime(made: Plan, text: TextSize, model: ModelSettings, training: TrainConfig, machine: Machine, speed: float) -> Plan:
+def retime(
+    made: Plan, text: TextSize, model: ModelSettings, training: TrainConfig, machine: Machine, speed: float
+) -> Plan:
     """Return the plan with its steps fitted to a measured `speed` in tokens a second."""
     steps = made.recipe.steps
     if training.steps == "auto":
@@ -218,7 +222,7 @@ def _expected_loss(text: TextSize, config: ModelConfig, training: TrainConfig, m
     worth = min(tokens, text.training_tokens) + text.training_tokens * REPEATS_WORTH * (
         1 - math.exp(-repeats / REPEATS_WORTH)
     )
-    return 406.4 / config.num_matmul_parameters() ** 0.34 + 410.7 / worth**0.28
+    return 406.4 / math.pow(config.num_matmul_parameters(), 0.34) + 410.7 / math.pow(worth, 0.28)
 
 
 def _context(text: TextSize, model: ModelSettings, machine: Machine) -> int:
@@ -252,7 +256,9 @@ def _shape(text: TextSize, model: ModelSettings, context: int, rung: tuple[int, 
         num_heads=heads,
         num_kv_heads=heads if model.num_kv_heads == "auto" else model.num_kv_heads,
         head_size=head,
-        intermediate_size=_multiple(hidden * 8 / 3, 32) if model.intermediate_size == "auto" else model.intermediate_size,
+        intermediate_size=_multiple(hidden * 8 / 3, 32)
+        if model.intermediate_size == "auto"
+        else model.intermediate_size,
         rope_theta=model.rope_theta,
         tied_embeddings=model.tied_embeddings,
         dropout=0.0 if model.dropout == "auto" else model.dropout,
@@ -282,9 +288,7 @@ def _batch_tokens(tokens: float, machine: Machine) -> int:
     return int(min(524_288, max(32_768, 2 ** round(math.log2(2**19 * (min(tokens, 2**40) / 1.32e9) ** 0.383)))))
 
 
-def _micro_tokens(
-    batch: int, config: ModelConfig, training: TrainConfig, machine: Machine
-) -> int:
+def _micro_tokens(batch: int, config: ModelConfig, training: TrainConfig, machine: Machine) -> int:
     if training.micro_batch_tokens != "auto":
         return max(config.context_length, training.micro_batch_tokens)
     most = 8192 if machine.device == "cpu" else 65_536
@@ -293,12 +297,12 @@ def _micro_tokens(
 
 def _learning_rate(config: ModelConfig) -> float:
     """Return AdamW's peak rate: 3e-3 at width 256, falling as the root of the width."""
-    return round(3e-3 * (256 / config.hidden_size) ** 0.5, 6)
+    return round(3e-3 * math.sqrt(256 / config.hidden_size), 6)
 
 
 def _beta2(batch: int) -> float:
     """Return the second moment's decay that forgets half of its past in about 2.5 million tokens, within [0.95, 0.999]."""
-    return round(min(0.999, max(0.95, 0.5 ** (batch / 2.5e6))), 5)
+    return round(min(0.999, max(0.95, math.pow(0.5, batch / 2.5e6))), 5)
 
 
 def _compile(training: TrainConfig, machine: Machine, steps: int) -> Literal["on", "off"]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 
 from textus.errors import ConfigError
-
-Name = Literal["fp32", "bf16", "fp16"]
-TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+from textus.model import precision as arithmetic
+from textus.model.precision import Precision as Name
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Precision:
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Return the context in which to run the model."""
-        return torch.autocast(self.device, TYPES[self.name]) if self.name in TYPES else nullcontext()
+        return arithmetic.autocast(self.device, self.name)
 
     def scaler(self) -> torch.amp.GradScaler:
         """Return the loss scaler: working for fp16, passing everything through otherwise (Micikevicius 2018)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,7 +99,8 @@ class Run:
 
     def discard_checkpoints(self) -> None:
         """Delete the run's checkpoints, once its model is safe elsewhere."""
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        if self.checkpoints.is_dir():
+            storage.discard(self.checkpoints)
 
     def _sitting(self, state: TrainState, log: MetricsLog, request: StopRequest, task: Task) -> bool:
         """Train until the end or a rollback; tell whether it was a rollback."""
@@ -195,7 +195,8 @@ class Run:
 
     def _watch(self, step: Step, state: TrainState) -> None:
         """Say what went wrong with a step, naming its batch; stop where the policy or patience ends."""
-        if state.monitor.stalled(state.first_loss) and step.number > 2 * self.recipe.warmup_steps:
+        from_scratch = state.first_loss > 0.8 * math.log(self.model.config.vocab_size)
+        if from_scratch and step.number > 2 * self.recipe.warmup_steps and state.monitor.stalled(state.first_loss):
             raise DivergenceError(
                 f"step {step.number}: the loss has not left {state.first_loss:.3f}, where it began",
                 hint="raise or lower training.learning_rate tenfold; look at the windows with `textus inspect`",
@@ -233,7 +234,7 @@ class Run:
         return state.step - step.number
 
     def _line(self, step: Step, validation: float | None) -> dict[str, Any]:
-        line = {
+        line: dict[str, Any] = {
             "step": step.number,
             "loss": step.loss,
             "learning_rate": step.learning_rate,

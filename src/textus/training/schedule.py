@@ -45,9 +45,9 @@ def factor(
     """Return the multiple of the peak learning rate for update number `step`, the first being 1.
 
     >>> [round(factor("linear", step, 6, warmup_steps=2), 3) for step in (1, 2, 4, 6)]
-    [0.5, 1.0, 0.6, 0.2]
+    [0.5, 1.0, 0.75, 0.25]
     """
     if step <= warmup_steps:
         return step / warmup_steps
-    progress = (step - warmup_steps) / (steps - warmup_steps + 1)
+    progress = (step - 1 - warmup_steps) / (steps - warmup_steps)
     return final + (1.0 - final) * SCHEDULES[name](progress, decay_fraction)

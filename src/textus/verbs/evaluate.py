@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,10 +13,11 @@ from textus.corpus.document import Document
 from textus.corpus.files import list_files
 from textus.corpus.read import read
 from textus.dataset.shard import DataHash
+from textus.dataset.split import TokenSplit
 from textus.dataset.tokenize import Shards
 from textus.errors import ArtefactError, ConfigError
 from textus.evaluation.documents import frame, split_documents
-from textus.evaluation.estimate import Evaluation
+from textus.evaluation.estimate import Evaluation, Measured
 from textus.evaluation.perplexity import evaluate as measure
 from textus.progress import SILENT, Progress
 from textus.verbs.load import load
@@ -45,7 +46,7 @@ def evaluate(
     if paths:
         documents = list(_documents(paths, config, progress))
         data = DataHash.of(document.id for document in documents)
-        framed = (frame(opened.tokenizer, document) for document in documents)
+        framed: Iterable[Measured] = (frame(opened.tokenizer, document) for document in documents)
     else:
         split = _validation(opened.directory)
         if split.tokenizer_fingerprint != opened.tokenizer.fingerprint:
@@ -64,7 +65,7 @@ def _documents(paths: Sequence[str | Path], config: CorpusConfig, progress: Prog
             yield Document(text, document.source, document.meta)
 
 
-def _validation(directory: Path):  # type: ignore[no-untyped-def]
+def _validation(directory: Path) -> TokenSplit:
     try:
         return Shards.open(directory / "shards").split("validation")
     except ArtefactError:

@@ -9,14 +9,18 @@ from typing import Any
 
 from textus.checkpoint.checkpoint import Checkpoint
 from textus.decoding.config import SamplingConfig
-from textus.decoding.generate import Piece, collect
 from textus.decoding.generate import Completion as Completion
+from textus.decoding.generate import Piece, collect
 from textus.decoding.generate import generate as write
 from textus.verbs.load import load
 
 
 def stream(
-    model: str | Path | Checkpoint, prompt: str, sampling: SamplingConfig = SamplingConfig(), *, n: int = 1  # noqa: B008
+    model: str | Path | Checkpoint,
+    prompt: str,
+    sampling: SamplingConfig = SamplingConfig(),
+    *,
+    n: int = 1,
 ) -> Iterator[Piece]:
     """Yield text as it is written; `n` continuations are written side by side, each piece naming its row."""
     opened = model if isinstance(model, Checkpoint) else load(model)

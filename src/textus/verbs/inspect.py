@@ -56,7 +56,8 @@ def inspect(
             sections += inspect(place / name).sections
     if not sections:
         raise ArtefactError(
-            f"{place}: holds no corpus, tokenizer, shards or model of ours", hint="give a run's directory, or a part of it"
+            f"{place}: holds no corpus, tokenizer, shards or model of ours",
+            hint="give a run's directory, or a part of it",
         )
     return Report(f"{place.name}", tuple(sections))
 
@@ -81,7 +82,10 @@ def tokenizer_report(tokenizer: Tokenizer, run: Path) -> Report:
         facts["bytes per token (validation)"] = split.num_bytes / (split.num_tokens - 2 * split.num_documents)
         facts["entries used (validation)"] = used
     elif (run / "corpus").is_dir():
-        texts = [document.text for document, _ in zip(Corpus.open(run / "corpus").documents("validation"), range(200), strict=False)]
+        texts = [
+            document.text
+            for document, _ in zip(Corpus.open(run / "corpus").documents("validation"), range(200), strict=False)
+        ]
         facts["bytes per token (validation)"] = tokenizer.bytes_per_token(texts)
     sections.append(("Tokenizer", Table.of(facts)))
     sections.append(("Longest entries", Prose(" ".join(map(repr, longest)))))
@@ -101,7 +105,9 @@ def shards_report(shards: Shards) -> Report:
     split = shards.split("train")
     if tokenizer is not None and split.num_tokens > 2:
         context = min(SHOWN_CONTEXT, split.num_tokens - 1)
-        sections.append(("A window: token | label", Prose(_show_window(split, tokenizer, context, 0, 1), verbatim=True)))
+        sections.append(
+            ("A window: token | label", Prose(_show_window(split, tokenizer, context, 0, 1), verbatim=True))
+        )
     return Report("Shards", tuple(sections))
 
 

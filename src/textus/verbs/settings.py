@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class RunSettings(Settings):
 
 
 def resolve(
-    inputs: str | Path | list[str | Path] | tuple[str | Path, ...],
+    inputs: str | Path | Sequence[str | Path],
     out: str | Path,
     changes: Mapping[str, Any] | RunSettings,
 ) -> RunSettings:

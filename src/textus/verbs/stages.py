@@ -40,19 +40,18 @@ class Stages:
             raise ConfigError("no text was given", hint="name files or folders: textus train my_texts/")
         if not inputs[0].startswith(DEMO):
             return corpus_stage.build(inputs, directory, config, self.progress)
-        name = inputs[0].removeprefix(DEMO)
-        if len(inputs) > 1 or name not in demo.NAMES:
-            known = " or ".join(DEMO + known for known in demo.NAMES)
-            raise ConfigError(f"no demonstration text `{' '.join(inputs)}`", hint=f"give {known}, alone")
+        named = {DEMO + name: name for name in demo.NAMES}
+        if len(inputs) > 1 or inputs[0] not in named:
+            hint = f"give {' or '.join(named)}, alone"
+            raise ConfigError(f"no demonstration text `{' '.join(inputs)}`", hint=hint)
+        name = named[inputs[0]]
         documents = demo.demo_documents(name)
         return corpus_stage.build_from(documents, demo.demo_key(name), directory, config, self.progress)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """Learn the vocabulary from the training part."""
-        return tokenizer_stage.build(
-            self.corpus, self.directory / "tokenizer", self.settings.tokenizer, self.progress
-        )
+        return tokenizer_stage.build(self.corpus, self.directory / "tokenizer", self.settings.tokenizer, self.progress)
 
     @cached_property
     def shards(self) -> Shards:

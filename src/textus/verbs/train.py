@@ -136,9 +136,7 @@ def _train(run: Run, stages: Stages) -> None:
     state = run.finish()
     facts = {"step": state.step, "parameters": run.model.config.num_parameters()}
     with storage.refusals(run.directory), storage.published(run.directory, KIND, run.key, facts) as partial:
-        write_model(
-            partial, run.model, run.tokenizer, run.provenance, stages.settings.sampling.generation_config()
-        )
+        write_model(partial, run.model, run.tokenizer, run.provenance, stages.settings.sampling.generation_config())
     storage.write_json(run.directory / "training.json", _record(run, state))
     run.discard_checkpoints()
 
