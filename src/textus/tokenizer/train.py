@@ -28,14 +28,13 @@ _LEAST_COUNT = 2
 def choose_vocab_size(corpus_bytes: int) -> int:
     """Choose a vocabulary size for a training text, in UTF-8 bytes.
 
-    4,096 at 12.5 MB; below that it falls with the cube root of the size, so that a small model can still learn each
-    token's embedding, and above it grows with the square root, up to 32,768 (from 800 MB). A multiple of 64.
+    4,096 at 12.5 MB, otherwise with the square root of the size, up to 32,768 (from 800 MB): a small text has too few
+    examples of a rare token for its embedding to be learnt. A multiple of 64.
 
     >>> [choose_vocab_size(size) for size in (200_000, 1_000_000, 12_500_000, 50_000_000, 200_000_000, 10**12)]
-    [1024, 1792, 4096, 8192, 16384, 32768]
+    [512, 1152, 4096, 8192, 16384, 32768]
     """
-    ratio = corpus_bytes / 12_500_000
-    wanted = 4096 * (math.cbrt(ratio) if ratio < 1 else math.sqrt(ratio))
+    wanted = 4096 * math.sqrt(corpus_bytes / 12_500_000)
     return max(320, min(32_768, round(wanted / 64) * 64))
 
 

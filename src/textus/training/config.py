@@ -38,7 +38,7 @@ class TrainConfig(Settings):
     """AdamW's term against division by zero."""
     gradient_clip: Positive | Literal["off"] = 1.0
     """Largest global norm of the gradient; a larger one is scaled down."""
-    schedule: Literal["linear", "cosine", "wsd"] = "linear"
+    schedule: Literal["linear", "cosine", "wsd"] = "wsd"
     """The learning rate after warmup: straight to the end, half a cosine, or constant and then down (WSD)."""
     warmup_steps: Natural | AUTO = "auto"
     """Steps over which the learning rate rises to its peak."""

@@ -17,13 +17,17 @@ from textus.training.config import TrainConfig
 from textus.training.machine import Machine
 from textus.training.recipe import Recipe
 
-LADDER = ((64, 2), (96, 2), (128, 2), (128, 3), (192, 3), (192, 4), (256, 4), (320, 5), (384, 6), (512, 8), (640, 10),
-          (768, 12), (1024, 16), (1280, 20), (1536, 24))  # fmt: skip
+LADDER = (
+    (64, 2), (64, 3), (96, 3), (96, 4), (128, 4), (160, 4), (192, 4), (224, 5), (256, 6), (320, 6), (384, 7), (512, 8),
+    (640, 10), (768, 12), (1024, 16), (1280, 20), (1536, 24),
+)  # fmt: skip
 """Shapes to choose from: hidden size and layers."""
-REPEATS_WORTH = 8.0
-"""How many further epochs are worth about as much as the first (Muennighoff et al., 2023, who find 15 at larger scale)."""
+BEST_EPOCHS = 5.0
+"""Where time allows more passes over the text, a larger model does better than more passes."""
+MOST_PARAMETERS_PER_TOKEN = 12.0
+"""No more parameters than this for each token of unique text, whatever the time."""
 MOST_EPOCHS = 16
-"""More passes than this over the same text teach a model of these sizes nothing but the text itself."""
+"""More passes than this teach a model of these sizes nothing but the text itself."""
 DEFAULT_MINUTES = 10.0
 EVALUATIONS = 20
 RESERVE = 0.06
@@ -123,11 +127,14 @@ class Plan:
 
 
 def plan(text: TextSize, model: ModelSettings, training: TrainConfig, machine: Machine) -> Plan:
-    """Choose everything that is "auto"; raises `ConfigError` or `CorpusError` for settings that cannot work together."""
+    """Choose everything that is "auto".
+
+    Raises `ConfigError` or `CorpusError` for settings that cannot work together.
+    """
     context = _context(text, model, machine)
     shapes = [_shape(text, model, context, rung) for rung in LADDER]
     if len(set(shapes)) > 1:
-        config = min(shapes, key=lambda shape: _expected_loss(text, shape, training, machine))
+        config = min(shapes, key=lambda shape: _misfit(text, shape, training, machine))
     else:
         config = shapes[0]
     tokens = _tokens(text, config, training, machine)
@@ -145,8 +152,8 @@ def settle(
     tokens = steps * batch
     epochs = tokens / text.training_tokens
     if model.dropout == "auto":
-        config = _replace_dropout(config, epochs)
-    warmup = min(steps - 1, max(10, steps // 20)) if training.warmup_steps == "auto" else training.warmup_steps
+        config = _with_dropout(config, epochs)
+    warmup = min(steps - 1, max(10, min(steps // 5, 500))) if training.warmup_steps == "auto" else training.warmup_steps
     if warmup >= steps and steps > 1:
         raise ConfigError(
             f"training.warmup_steps is {warmup}, and there are {steps} steps",
@@ -211,18 +218,21 @@ def _tokens(text: TextSize, config: ModelConfig, training: TrainConfig, machine:
     return min(affordable, _most_tokens(text))
 
 
-def _expected_loss(text: TextSize, config: ModelConfig, training: TrainConfig, machine: Machine) -> float:
-    """Predict which shape does best, by the loss of Hoffmann et al. (2022) with repeats discounted.
+def _misfit(text: TextSize, config: ModelConfig, training: TrainConfig, machine: Machine) -> float:
+    """Return how far a shape's size is from the best one for the arithmetic that it can be given, in logarithms.
 
-    `L = 406.4 / N^0.34 + 410.7 / D^0.28`, N the matmul parameters and D the tokens, of which repeats count
-    exponentially less. Only the order of the shapes is used, never the value.
+    The best size `N` for `C` operations sees `C / 6N` tokens: 3.6 for each parameter in the minutes of a CPU, rising to
+    the 20 of Hoffmann et al. (2022) at their scale. Where that is more than `BEST_EPOCHS` passes over the text, `N`
+    grows until it is not (sweeps in benchmarks/RESULTS.md).
     """
-    tokens = _tokens(text, config, training, machine)
-    repeats = max(0.0, tokens / text.training_tokens - 1)
-    worth = min(tokens, text.training_tokens) + text.training_tokens * REPEATS_WORTH * (
-        1 - math.exp(-repeats / REPEATS_WORTH)
-    )
-    return 406.4 / math.pow(config.num_matmul_parameters(), 0.34) + 410.7 / math.pow(worth, 0.28)
+    operations = _tokens(text, config, training, machine) * config.flops_per_token()
+    if training.steps == "auto":
+        operations = _minutes(training) * 60 * machine.flops * _share(config, machine)
+    per_parameter = min(20.0, 3.6 * math.pow(operations / 2e13, 0.16))
+    best = math.sqrt(operations / 6 / per_parameter)
+    best = max(best, operations / 6 / (BEST_EPOCHS * text.training_tokens))
+    best = min(best, MOST_PARAMETERS_PER_TOKEN * text.training_tokens)
+    return abs(math.log(config.num_matmul_parameters() / best))
 
 
 def _context(text: TextSize, model: ModelSettings, machine: Machine) -> int:
@@ -277,15 +287,16 @@ def _multiple(value: float, of: int) -> int:
     return max(of, round(value / of) * of)
 
 
-def _replace_dropout(config: ModelConfig, epochs: float) -> ModelConfig:
-    return ModelConfig(**{**vars(config), "dropout": 0.1 if epochs > 4 else 0.0})
+def _with_dropout(config: ModelConfig, epochs: float) -> ModelConfig:
+    """Return the shape with the dropout that so many passes over the text call for."""
+    return ModelConfig(**{**vars(config), "dropout": 0.0 if epochs <= BEST_EPOCHS else 0.1 if epochs <= 8 else 0.2})
 
 
 def _batch_tokens(tokens: float, machine: Machine) -> int:
-    """Return the tokens of a step: enough steps to learn, enough tokens for the device."""
-    if machine.device == "cpu":
-        return int(min(16_384, max(2048, 2 ** round(math.log2(max(1.0, min(tokens, 2**40)) / 1000)))))
-    return int(min(524_288, max(32_768, 2 ** round(math.log2(2**19 * (min(tokens, 2**40) / 1.32e9) ** 0.383)))))
+    """Return the tokens of a step, which should grow with the length of the run; a GPU needs many to be busy."""
+    wanted = 2048 * math.pow(min(tokens, 2**40) / 3e6, 0.4)
+    least, most = (1024, 16_384) if machine.device == "cpu" else (32_768, 524_288)
+    return int(min(most, max(least, 2 ** round(math.log2(wanted)))))
 
 
 def _micro_tokens(batch: int, config: ModelConfig, training: TrainConfig, machine: Machine) -> int:
@@ -296,12 +307,12 @@ def _micro_tokens(batch: int, config: ModelConfig, training: TrainConfig, machin
 
 
 def _learning_rate(config: ModelConfig) -> float:
-    """Return AdamW's peak rate: 3e-3 at width 256, falling as the root of the width."""
-    return round(3e-3 * math.sqrt(256 / config.hidden_size), 6)
+    """Return AdamW's peak rate: 4e-3 at width 128, falling as the root of the width."""
+    return round(4e-3 * math.sqrt(128 / config.hidden_size), 6)
 
 
 def _beta2(batch: int) -> float:
-    """Return the second moment's decay that forgets half of its past in about 2.5 million tokens, within [0.95, 0.999]."""
+    """Return the second moment's decay that forgets half of its past in 2.5 million tokens, within [0.95, 0.999]."""
     return round(min(0.999, max(0.95, math.pow(0.5, batch / 2.5e6))), 5)
 
 
@@ -312,9 +323,15 @@ def _compile(training: TrainConfig, machine: Machine, steps: int) -> Literal["on
 
 
 def _tokens_per_second(config: ModelConfig, machine: Machine) -> float:
-    """Estimate the speed of training from the speed of a matrix product; a measurement takes its place before the start."""
-    share = 0.4 if machine.device == "cuda" else 0.45
-    return share * machine.flops / config.flops_per_token()
+    """Estimate the speed of training; a measurement takes its place before the start."""
+    return _share(config, machine) * machine.flops / config.flops_per_token()
+
+
+def _share(config: ModelConfig, machine: Machine) -> float:
+    """Return the share of a matrix product's speed that training reaches: narrow models spend more time elsewhere."""
+    if machine.device == "cuda":
+        return 0.4 * config.hidden_size / (config.hidden_size + 400)
+    return 0.9 * config.hidden_size / (config.hidden_size + 320)
 
 
 def _memory(config: ModelConfig, recipe: Recipe, machine: Machine) -> int:
@@ -333,8 +350,8 @@ def _with_notes(made: Plan, text: TextSize, machine: Machine) -> Plan:
     notes = []
     if made.memory_bytes > machine.memory_bytes + machine.base_bytes:
         notes.append(
-            f"this needs about {number(made.memory_bytes // 2**20)} MiB and {number(machine.memory_bytes // 2**20)} MiB "
-            "are free: lower training.micro_batch_tokens or the model's size"
+            f"this needs about {number(made.memory_bytes // 2**20)} MiB, and {number(machine.memory_bytes // 2**20)} "
+            "MiB are free: lower training.micro_batch_tokens or the model's size"
         )
     if made.epochs > MOST_EPOCHS:
         notes.append(f"{made.epochs:.0f} passes over the same text: expect the model to learn it by heart")

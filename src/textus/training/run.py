@@ -1,4 +1,4 @@
-"""A whole run in a directory: resume, train, validate, log, keep checkpoints, stop well, and leave the chosen weights."""
+"""A whole run in a directory: resume, train, validate, log, keep checkpoints, and leave the chosen weights."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ class Run:
         return f"windows {first} to {first + rows - 1}, training documents {shown}"
 
     def _roll_back(self, step: Step, state: TrainState, log: MetricsLog) -> int:
-        """Return to the newest checkpoint, or to the start, with this step's batch ruled out; return the steps moved."""
+        """Return to the newest checkpoint with this step's batch ruled out; return the steps moved."""
         newest, _ = training_state.newest(self.checkpoints)
         left_out = {*state.left_out, step.number}
         if newest is None:

@@ -1,0 +1,132 @@
+"""What all tests share: hypothesis without deadlines, and a folder in which what the documentation says is typed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("textus", deadline=None)  # how long one example takes on a busy machine says nothing
+settings.load_profile("textus")
+
+SMALL: dict[str, Any] = {
+    "training.steps": 3,
+    "training.batch_tokens": 256,
+    "model.context_length": 64,
+    "model.num_layers": 1,
+    "model.hidden_size": 32,
+    "sampling.max_tokens": 12,
+}
+"""Added to every command and call that plans or trains: whatever the page says, the run takes a second or two."""
+PLANNING = ("train", "plan")
+NOT_TYPED = {
+    "make": "makes a virtual environment; `make test` is what runs this",
+    "git": "needs a network",
+    "pip": "needs a network",
+    "python": "examples are run by test_examples.py, and the settings page by test_docs.py",
+}
+"""Commands in the documentation that no test runs, and why."""
+_BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+class Desk:
+    """The current folder of a reader with some texts, who types what a page says, from top to bottom."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def follow(self, page: Path) -> list[str]:
+        """Type every command and run every piece of Python of a page; return what was typed."""
+        done = []
+        for kind, block in _BLOCK.findall(page.read_text("utf-8")):
+            if kind == "python":
+                self.execute(block, page.name)
+                done.append(block)
+                continue
+            for line in block.splitlines():
+                assert line.startswith("$ "), f"{page.name}: a console block holds commands only: {line}"
+                self.type(line[2:])
+                done.append(line)
+        return done
+
+    def type(self, line: str) -> None:
+        """Run a command line, and write its output to a file where it says so."""
+        words = shlex.split(line, comments=True)
+        if words[0] in NOT_TYPED:
+            return
+        words, target = (words[:-2], Path(words[-1])) if words[-2:-1] == [">"] else (words, None)
+        assert words[0] == "textus", f"who runs `{line}`?"
+        arguments = words[1:]
+        if arguments[0] in PLANNING and "--settings" not in arguments:
+            arguments += [f"{key}={value}" for key, value in SMALL.items()]
+        from textus.cli.main import main
+
+        self._capsys.readouterr()
+        code = main(arguments)
+        output = self._capsys.readouterr()
+        assert code == 0, f"`{line}` ended with {code}: {output.err}"
+        assert output.out.strip(), f"`{line}` said nothing"
+        if target:
+            target.write_text(output.out, "utf-8")
+
+    def execute(self, code: str, name: str) -> None:
+        """Run Python in a namespace of its own, with `SMALL` among the settings that it gives."""
+        for needed in ("transformers",):
+            if needed in code:
+                pytest.importorskip(needed)
+        if re.search(r"textus\.(train|plan|demo)\(", code):
+            assert "settings={" in code, f"{name}: no settings to which a test could add small ones"
+        code = code.replace("settings={", "settings={**SMALL, ")
+        exec(compile(code, name, "exec"), {"SMALL": SMALL, "__name__": name})
+
+
+def write_texts(folder: Path) -> None:
+    """Put some prose that is on every machine with Python into `my_texts/`, `other_texts/` and `notes.md`."""
+    from pydoc_data.topics import topics
+
+    names = sorted(topics)
+    for place, part in (("my_texts", names[:40]), ("other_texts", names[40:43])):
+        (folder / place).mkdir()
+        for name in part:
+            (folder / place / f"{name}.txt").write_text(topics[name], "utf-8")
+    (folder / "notes.md").write_text(topics[names[43]], "utf-8")
+
+
+@pytest.fixture
+def few_threads() -> Iterator[None]:
+    """Give torch back the number of threads that a run has set."""
+    import torch
+
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def desk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], few_threads: None
+) -> Desk:
+    """A folder with texts, and nothing else."""
+    write_texts(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return Desk(capsys)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with texts and a run of them in `runs/first`, for tests that change neither."""
+    import textus
+
+    folder = tmp_path_factory.mktemp("trained")
+    write_texts(folder)
+    before = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else 0
+    textus.train(folder / "my_texts", out=folder / "runs" / "first", settings=SMALL)
+    if before:
+        sys.modules["torch"].set_num_threads(before)
+    return folder
