@@ -1,6 +1,6 @@
 """How foreign is a text to a model? Rank files by bits per byte, each with its standard error.
 
-    python examples/evaluate_a_text.py runs/first other_texts/*.txt
+Usage: python examples/evaluate_a_text.py runs/first other_texts/*.txt
 """
 
 from __future__ import annotations

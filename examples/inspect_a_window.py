@@ -1,6 +1,6 @@
 """See what a model is asked: a window as token | label, and the documents that it was cut from.
 
-    python examples/inspect_a_window.py runs/first --window 3
+Usage: python examples/inspect_a_window.py runs/first --window 3
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ def main() -> None:
     for token, label, document in rows:
         if document != before:
             print("-" * 40)  # attention and labels stop here
-        asked = "" if label == IGNORE else repr(tokenizer.token_text(label))
-        print(f"{tokenizer.token_text(token)!r:>24} | {asked}")
+        read = f"'{tokenizer.token_text(token)}'"
+        asked = "" if label == IGNORE else f"'{tokenizer.token_text(label)}'"
+        print(f"{read:>24} | {asked}")
         before = document
 
 

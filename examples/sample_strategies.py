@@ -1,6 +1,6 @@
 """One prompt, one seed, several ways of choosing the next token.
 
-    python examples/sample_strategies.py runs/first "Once upon a time"
+Usage: python examples/sample_strategies.py runs/first "Once upon a time"
 """
 
 from __future__ import annotations

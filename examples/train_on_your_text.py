@@ -1,6 +1,6 @@
 """Train on your own text and look at what came of it: the same as `textus train`, in Python.
 
-    python examples/train_on_your_text.py my_texts/ --out runs/mine training.minutes=5
+Usage: python examples/train_on_your_text.py my_texts/ --out runs/mine training.minutes=5
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Train by hand. The loop is a generator: whoever iterates decides what happens between two steps.
 
-    python examples/watch_the_loop.py my_texts/ --steps 100
+Usage: python examples/watch_the_loop.py my_texts/ --steps 100
 """
 
 from __future__ import annotations
@@ -39,13 +39,17 @@ def main() -> None:
     print(f"{config.num_parameters():,} parameters, {windows.per_epoch:,} windows an epoch")
 
     recipe = Recipe(
-        steps=options.steps, batch_tokens=1024, micro_batch_tokens=1024, learning_rate=3e-3, warmup_steps=options.steps // 10
+        steps=options.steps,
+        batch_tokens=1024,
+        micro_batch_tokens=1024,
+        learning_rate=3e-3,
+        warmup_steps=options.steps // 10,
     )
     loader = textus.Loader(windows, rows_per_step=recipe.rows(options.context))
     objective, state = textus.Causal(), TrainState.start(model, recipe)
 
     for step in train(model, loader, objective, recipe, state):
-        line = f"step {step.number:4}  loss {step.loss:.3f}  rate {step.learning_rate:.1e}  norm {step.gradient_norm:.2f}"
+        line = f"step {step.number:4}  loss {step.loss:.3f}  rate {step.learning_rate:.1e}"
         if step.number % 20 == 0 or step.number == recipe.steps:
             loss = measure(model, objective, [held_out.rows([0])], recipe.device)
             line += f"  held out: perplexity {loss.perplexity:.1f} over {loss.count} tokens"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,10 @@ settings.load_profile("textus")
 
 SMALL: dict[str, Any] = {
     "training.steps": 3,
+    "training.threads": 1,
     "training.batch_tokens": 256,
+    "training.evaluate_every": 3,
+    "training.evaluate_tokens": 512,
     "model.context_length": 64,
     "model.num_layers": 1,
     "model.hidden_size": 32,
@@ -58,7 +61,7 @@ class Desk:
     def type(self, line: str) -> None:
         """Run a command line, and write its output to a file where it says so."""
         words = shlex.split(line, comments=True)
-        if words[0] in NOT_TYPED:
+        if Path(words[0]).name in NOT_TYPED:
             return
         words, target = (words[:-2], Path(words[-1])) if words[-2:-1] == [">"] else (words, None)
         assert words[0] == "textus", f"who runs `{line}`?"
@@ -91,26 +94,27 @@ def write_texts(folder: Path) -> None:
     from pydoc_data.topics import topics
 
     names = sorted(topics)
-    for place, part in (("my_texts", names[:40]), ("other_texts", names[40:43])):
+    for place, part in (("my_texts", names[:24]), ("other_texts", names[24:26])):
         (folder / place).mkdir()
         for name in part:
             (folder / place / f"{name}.txt").write_text(topics[name], "utf-8")
-    (folder / "notes.md").write_text(topics[names[43]], "utf-8")
+    (folder / "notes.md").write_text(topics[names[26]], "utf-8")
 
 
 @pytest.fixture
-def few_threads() -> Iterator[None]:
-    """Give torch back the number of threads that a run has set."""
+def one_thread() -> Iterator[None]:
+    """Such small products only lose by sharing them out."""
     import torch
 
     before = torch.get_num_threads()
+    torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
 
 
 @pytest.fixture
 def desk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], few_threads: None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], one_thread: None
 ) -> Desk:
     """A folder with texts, and nothing else."""
     write_texts(tmp_path)
@@ -121,12 +125,14 @@ def desk(
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with texts and a run of them in `runs/first`, for tests that change neither."""
+    import torch
+
     import textus
 
     folder = tmp_path_factory.mktemp("trained")
     write_texts(folder)
-    before = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else 0
-    textus.train(folder / "my_texts", out=folder / "runs" / "first", settings=SMALL)
-    if before:
-        sys.modules["torch"].set_num_threads(before)
+    before = torch.get_num_threads()
+    with contextlib.chdir(folder):
+        textus.train("my_texts/", out="runs/first", settings=SMALL)
+    torch.set_num_threads(before)
     return folder

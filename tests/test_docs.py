@@ -75,9 +75,10 @@ def test_the_numbers_of_the_planning_page_are_the_plans() -> None:
     page = " ".join((DOCS / "planning.md").read_text("utf-8").split())
     for words in (
         f"{plan.MOST_EPOCHS} epochs",
-        f"minutes: {plan.DEFAULT_MINUTES:g} unless set",
+        f"({plan.DEFAULT_MINUTES:g} minutes unless set)",
         f"(1 - {plan.RESERVE:g})",
-        f"U + {plan.REPEATS_WORTH:g} U",
+        f"C / 6 / ({plan.BEST_EPOCHS:g} U)",
+        f"N <= {plan.MOST_PARAMETERS_PER_TOKEN:g} U",
         f"{plan.EVALUATIONS} times a run",
         f"from {plan.LADDER[0][0]} wide with {plan.LADDER[0][1]} layers",
         f"to {plan.LADDER[-1][0]} wide with {plan.LADDER[-1][1]}",

@@ -10,14 +10,16 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 LONGEST = 60
-SMALL = ["training.steps=3", "training.batch_tokens=256", "model.context_length=32", "model.hidden_size=32",
-         "model.num_layers=1", "sampling.max_tokens=8"]  # fmt: skip
+SMALL = (
+    "training.steps=3 training.threads=1 training.batch_tokens=256 training.evaluate_every=3 "
+    "training.evaluate_tokens=512 model.context_length=32 model.hidden_size=32 model.num_layers=1 sampling.max_tokens=8"
+).split()
 ARGUMENTS = {
     "train_on_your_text.py": ["my_texts", "--out", "mine", *SMALL],
     "watch_the_loop.py": ["my_texts", "--out", "loop", "--steps", "3", "--context", "32"],
     "inspect_a_window.py": ["{run}", "--window", "3"],
     "sample_strategies.py": ["{run}", "Once upon", "--max-tokens", "6"],
-    "evaluate_a_text.py": ["{run}", "notes.md", "{texts}/assert.txt"],
+    "evaluate_a_text.py": ["{run}", "notes.md", "{texts}"],
 }
 SAYS = {
     "train_on_your_text.py": ["bits per byte", "xz needs", "report.html"],

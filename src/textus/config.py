@@ -46,9 +46,10 @@ class Range:
         return above and below and (isinstance(value, int) or math.isfinite(value))
 
     def __str__(self) -> str:
+        low, high = (f"{end}" if isinstance(end, int) else f"{end:g}" for end in (self.low, self.high))
         if math.isinf(self.high):
-            return f"{'above' if self.open_low else 'at least'} {self.low:g}"
-        return f"in {'(' if self.open_low else '['}{self.low:g}, {self.high:g}{')' if self.open_high else ']'}"
+            return f"{'above' if self.open_low else 'at least'} {low}"
+        return f"in {'(' if self.open_low else '['}{low}, {high}{')' if self.open_high else ']'}"
 
 
 Count = Annotated[int, Range(1)]

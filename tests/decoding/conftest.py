@@ -2,15 +2,11 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from hypothesis import settings
 from tokenizers import pre_tokenizers, trainers
 
 from textus.model.config import ModelConfig
 from textus.model.transformer import Transformer
 from textus.tokenizer.tokenizer import SPECIAL_TOKENS, Tokenizer, finish, untrained
-
-settings.register_profile("textus", deadline=None)  # a busy machine is no failure
-settings.load_profile("textus")
 
 
 @pytest.fixture(autouse=True, scope="package")

@@ -17,6 +17,7 @@ from textus.errors import CheckpointError, TextusError
 FOLDER = "training_state"
 KIND = "training checkpoint"
 TENSORS = "optimizer.safetensors"
+VALUES = "state.json"
 _PREFIX = "step-"
 _OLDER = "delete this checkpoint; an older one is used then"
 _OTHER = "give the settings that the run was begun with, or choose another -o"
@@ -36,7 +37,7 @@ def write(directory: Path, optimizer: torch.optim.Optimizer, values: Mapping[str
     with storage.refusals(folder):
         folder.mkdir()
         save_file(tensors, folder / TENSORS, metadata={"optimizer": type(optimizer).__name__})
-        storage.write_json(folder / "state.json", dict(values))
+        storage.write_json(folder / VALUES, dict(values))
 
 
 def read(directory: Path, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
@@ -45,16 +46,22 @@ def read(directory: Path, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     Raises `CheckpointError`, with `optimizer` as it was, when the files are damaged or of other parameters.
     """
     saved = _load(directory, optimizer)
-    values = storage.read_json(directory / FOLDER / "state.json", CheckpointError)
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{directory}: damaged training state", hint=_OLDER)
+    found = values(directory)
     optimizer.state.clear()
     for name, (parameter, on_device) in _named(optimizer).items():
         for slot, tensor in saved.get(name, {}).items():
             # A copy: the file may go while the run lives. The count of steps stays on the CPU, but for fused kernels.
             device = parameter.device if on_device or tensor.ndim else torch.device("cpu")
             optimizer.state[parameter][slot] = tensor.to(device, copy=True)
-    return values
+    return found
+
+
+def values(directory: Path) -> dict[str, Any]:
+    """Return the values that were written into `directory`, or raise `CheckpointError`."""
+    found = storage.read_json(directory / FOLDER / VALUES, CheckpointError)
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{directory}: damaged training state", hint=_OLDER)
+    return found
 
 
 def _load(directory: Path, optimizer: torch.optim.Optimizer) -> dict[str, dict[str, torch.Tensor]]:

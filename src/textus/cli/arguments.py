@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 import textwrap
@@ -44,25 +45,27 @@ def stage_parser(verb: str, words: str) -> Parser:
 
 def run_settings(options: argparse.Namespace) -> Any:
     """Return the run settings that the words on the command line mean, a settings file first, overrides last."""
-    from textus.verbs.settings import RunSettings, resolve
+    from textus.verbs.settings import FILE, RunSettings, resolve
 
     files: list[Path] = []
     overrides: list[str] = []
     texts: list[str] = []
+    out = options.out
     for item in options.items:
         path = Path(item)
         if _is_setting(item):
             overrides.append(item)
         elif path.suffix == ".toml":
             files.append(path)
-        elif (path / "run.toml").is_file():
-            files.append(path / "run.toml")
+        elif (path / FILE).is_file():
+            files.append(path / FILE)
+            out = out or item  # the file says where it was made, and it may have been moved or copied since
         else:
             texts.append(item)
     if len(files) > 1:
         raise ConfigError(f"{files[1]}: a second settings file", hint="give one, and override it with key=value")
     loaded = settings.load(RunSettings, files[0] if files else None, overrides)
-    return resolve(texts, options.out, loaded)
+    return resolve(texts, out, loaded)
 
 
 def override_items(base: Any, items: Sequence[str]) -> Any:
@@ -82,12 +85,13 @@ def stop_early(options: argparse.Namespace) -> bool:
 
 
 def describe_settings() -> str:
-    """List every setting with its allowed values and its meaning."""
+    """List every setting with its allowed values, its default and its meaning."""
     from textus.verbs.settings import RunSettings
 
     lines = []
     for key, kind, meaning in settings.keys(RunSettings):
-        lines.append(f"{key}: {settings.words(kind)}")
+        default = functools.reduce(getattr, key.split("."), RunSettings())
+        lines.append(f"{key}: {settings.words(kind)}; default {json.dumps(default)}")
         lines.append(textwrap.fill(meaning, 100, initial_indent="    ", subsequent_indent="    "))
     return "\n".join(lines)
 

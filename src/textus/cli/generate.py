@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from textus import config as settings
@@ -34,12 +35,12 @@ def run(arguments: Sequence[str]) -> None:
     options = parse(made, arguments)
     if options.n < 1:
         raise ConfigError(f"-n is {options.n}", hint="write one text at the least")
-    sampling = _sampling(options)
     prompt = sys.stdin.read() if options.prompt == "-" else options.prompt
     from textus.decoding.generate import collect
-    from textus.verbs.generate import stream
+    from textus.verbs.generate import run_sampling, stream
     from textus.verbs.load import load
 
+    sampling = _sampling(options, run_sampling(Path(options.model)))
     opened = load(options.model, device=options.device)
     began = time.monotonic()
     pieces = []
@@ -61,11 +62,8 @@ def run(arguments: Sequence[str]) -> None:
     show(options, "\n\n".join(prompt + completion.text for completion in completions), value)
 
 
-def _sampling(options: argparse.Namespace) -> Any:
-    """Return the sampling settings: the flags over the defaults, checked with the same words as a settings file."""
-    from textus.decoding.config import SamplingConfig
-
-    config = SamplingConfig()
+def _sampling(options: argparse.Namespace, config: Any) -> Any:
+    """Return the sampling settings: the flags over the run's own, checked with the same words as a settings file."""
     if options.greedy:
         config = settings.override(config, "temperature=0")
     for name in FLAGS:

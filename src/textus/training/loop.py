@@ -64,6 +64,8 @@ class TrainState:
     best_step: int = 0
     best_loss: float = math.inf
     """Lowest validation loss so far, and after which step."""
+    chosen_step: int = 0
+    """The step whose weights the run has left in the model; 0 before its end."""
 
     @classmethod
     def start(cls, model: Transformer, recipe: Recipe) -> TrainState:
@@ -110,7 +112,6 @@ def train(
     A step whose loss or gradient is not finite, or is a spike, changes no weight; its reader decides what then.
     """
     model.train()
-    encode = model.encode
     if recipe.compile == "on":
         model.encode = torch.compile(model.encode, dynamic=False)  # type: ignore[method-assign]
     windows = loader.prefetch(state.step, recipe.steps)
@@ -139,7 +140,9 @@ def train(
             start = time.perf_counter()
     finally:
         windows.close()
-        model.encode = encode  # type: ignore[method-assign]
+        if recipe.compile == "on":
+            del model.encode  # the class has the plain one
+            torch.compiler.reset()  # type: ignore[no-untyped-call]  # else the next model here finds the cache full
 
 
 def seed_step(seed: int, step: int) -> torch.Generator:
@@ -172,7 +175,7 @@ def _update(
     norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), limit))
     state.first_loss = min(state.first_loss, loss) if number == 1 else state.first_loss
     if number in state.left_out:
-        verdict = Verdict("left-out", "a rollback ruled this batch out")
+        verdict = state.monitor.leave_out()
     elif state.scaler.is_enabled() and math.isfinite(loss) and not math.isfinite(norm) and state.scaler.get_scale() > 1:
         verdict = Verdict("overflow", "fp16 gradient overflow: the loss scale is halved")
     else:

@@ -63,6 +63,11 @@ class Monitor:
         self.bad_row = 0
         return Verdict("ok")
 
+    def leave_out(self) -> Verdict:
+        """Pass over a step that a rollback has ruled out: it was bad, and counts in the present row of bad ones."""
+        self.bad_row += 1
+        return Verdict("left-out", "a rollback ruled this batch out")
+
     def _limit(self, past: deque[float], floor: float) -> float:
         assert past.maxlen is not None
         if len(past) < past.maxlen // 2:

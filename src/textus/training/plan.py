@@ -335,15 +335,22 @@ def _share(config: ModelConfig, machine: Machine) -> float:
 
 
 def _memory(config: ModelConfig, recipe: Recipe, machine: Machine) -> int:
-    """Estimate the peak: what the process holds, 16 bytes a parameter (weight, gradient, two moments), activations."""
+    """Estimate the peak: what the process holds, 16 bytes a parameter (weight, gradient, two moments), activations.
+
+    A layer keeps some states in float32 and its products' inputs in the width of the precision. How many states, and
+    what libraries and allocators add, was measured (benchmarks/memory.py on a CPU, benchmarks/step.py on a GPU).
+    """
+    cpu = machine.device == "cpu"
+    states, slack, libraries = (8, 1.2, 80 * 2**20) if cpu else (4, 1.0, 64 * 2**20)
     wide = 4 if recipe.precision == "fp32" else 2
-    layer = 8 * config.hidden_size * 4 + wide * (
-        4 * config.num_heads * config.head_size + 3 * config.intermediate_size + 6 * config.hidden_size
-    )
-    per_token = config.num_layers * layer + 4 * config.hidden_size * 4
+    products = 4 * config.num_heads * config.head_size + 3 * config.intermediate_size + 6 * config.hidden_size
+    layer = states * config.hidden_size * 4 + wide * products
+    if recipe.compile == "on" and not cpu:
+        layer *= 0.82  # what compiled kernels recompute rather than keep
     micro = recipe.micro_rows(config.context_length) * config.context_length
+    activations = micro * (config.num_layers * layer + 4 * config.hidden_size * 4)
     logits = min(micro, 4096) * config.vocab_size * 4 * 2
-    return int(machine.base_bytes + 16 * config.num_parameters() + micro * per_token + logits)
+    return int(machine.base_bytes + libraries + slack * (16 * config.num_parameters() + activations + logits))
 
 
 def _with_notes(made: Plan, text: TextSize, machine: Machine) -> Plan:

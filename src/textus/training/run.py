@@ -10,6 +10,7 @@ from typing import Any
 
 from textus import fingerprint, storage
 from textus.checkpoint import training_state
+from textus.checkpoint.checkpoint import KIND as MODEL
 from textus.checkpoint.checkpoint import load_weights, write_model
 from textus.dataset.loader import Loader
 from textus.dataset.pack import Windows
@@ -19,6 +20,7 @@ from textus.objectives.measure import measure
 from textus.objectives.objective import Objective
 from textus.progress import SILENT, Progress, Task
 from textus.tokenizer.tokenizer import Tokenizer
+from textus.training.identity import differences, identity, named
 from textus.training.log import MetricsLog
 from textus.training.loop import Step, TrainState, train
 from textus.training.monitor import LONGEST_BAD_ROW
@@ -28,6 +30,8 @@ from textus.training.signals import StopRequest, stop_requests
 
 CHECKPOINTS = "checkpoints"
 METRICS = "metrics.jsonl"
+ASIDE = "metrics-"
+"""How the metrics of a finished model are called while another is trained; its key follows."""
 MOST_ROLLBACKS = 3
 
 
@@ -47,18 +51,19 @@ class Run:
     on_step: Callable[[Step], None] = field(default=lambda step: None)
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the weights; a checkpoint of another identity is not resumed."""
+        return identity(self.model.config, self.recipe, self.objective, self.training, self.validation)
+
+    @property
     def key(self) -> str:
-        """Hash what decides the weights; a checkpoint of another key is not resumed."""
-        split = self.training.split
-        return fingerprint.of_parts(
-            [
-                self.recipe.fingerprint,
-                fingerprint.of_value(self.model.config),
-                fingerprint.of_value(self.objective),
-                split.data_fingerprint,
-                split.tokenizer_fingerprint,
-            ]
-        )
+        """Hash the identity."""
+        return fingerprint.of_value(self.identity)
+
+    @property
+    def model_key(self) -> str:
+        """Hash what decides the weights that the run leaves."""
+        return fingerprint.of_parts([self.key, self.recipe.select])
 
     @property
     def checkpoints(self) -> Path:
@@ -71,6 +76,7 @@ class Run:
         Raises `Interrupted` on Ctrl-C or SIGTERM, with everything saved; `DivergenceError` when the monitor's policy
         says stop; `ConfigError` when a checkpoint of other settings is in the way.
         """
+        self.refuse_other_settings()
         self.model.to(self.recipe.device)
         state = TrainState.start(self.model, self.recipe)
         length = self._resume(state)
@@ -83,27 +89,67 @@ class Run:
                 self.progress.task("training", self.recipe.steps, "steps") as task,
             ):
                 task.advance(state.step)
-                rollbacks = 0
                 while state.step < self.recipe.steps:
-                    rollbacks += self._sitting(state, log, request, task)
-                    if rollbacks > MOST_ROLLBACKS:
-                        raise DivergenceError(
-                            f"step {state.step}: {MOST_ROLLBACKS} rollbacks did not help",
-                            hint="lower training.learning_rate, or look at the batches named in metrics.jsonl",
-                        )
+                    self._sitting(state, log, request, task)
         finally:
             log.close()
-        if self.recipe.select == "best" and 0 < state.best_step < state.step:
-            load_weights(training_state.path(self.checkpoints, state.best_step), self.model)
+        if request.signal_number:  # it came with the last step, or while that was saved
+            raise self._interrupted(state, request)
+        state.chosen_step = self._choose(state)
         return state
 
-    def discard_checkpoints(self) -> None:
-        """Delete the run's checkpoints, once its model is safe elsewhere."""
-        if self.checkpoints.is_dir():
-            storage.discard(self.checkpoints)
+    def refuse_other_settings(self) -> None:
+        """Raise `ConfigError`, naming what differs, where checkpoints here belong to a run with other settings."""
+        for step in reversed(training_state.steps(self.checkpoints)):
+            path = training_state.path(self.checkpoints, step)
+            try:
+                key = storage.manifest(path, training_state.KIND, CheckpointError).key
+                if key == self.key:
+                    return
+                found = differences(training_state.values(path)["identity"], self.identity)
+            except (CheckpointError, KeyError):
+                continue  # damaged: the one before it tells
+            raise ConfigError(
+                f"{path}: belongs to a run that differs from this one in {named(found)}",
+                hint=f"give the settings it was begun with, choose another -o, or delete {self.checkpoints} "
+                "to begin anew",
+            )
 
-    def _sitting(self, state: TrainState, log: MetricsLog, request: StopRequest, task: Task) -> bool:
-        """Train until the end or a rollback; tell whether it was a rollback."""
+    def tidy(self) -> None:
+        """Once the model is safe in its place, delete its checkpoints, and the metrics of the one before it."""
+        with storage.refusals(self.checkpoints):
+            mine = self._metrics_aside(self.model_key)
+            if mine.is_file():  # a run that was to take its place has been given up
+                mine.replace(self.directory / METRICS)
+            for path in self.directory.glob(f"{ASIDE}*.jsonl"):
+                path.unlink()
+            keys = {self._key_of(step) for step in training_state.steps(self.checkpoints)}
+            if keys <= {self.key, ""} and self.checkpoints.is_dir():
+                storage.discard(self.checkpoints)
+
+    def _key_of(self, step: int) -> str:
+        """Return the key of a checkpoint, empty where it is damaged."""
+        try:
+            path = training_state.path(self.checkpoints, step)
+            return storage.manifest(path, training_state.KIND, CheckpointError).key
+        except CheckpointError:
+            return ""
+
+    def _metrics_aside(self, key: str) -> Path:
+        return self.directory / f"{ASIDE}{fingerprint.short(key)}.jsonl"
+
+    def _set_metrics_aside(self) -> None:
+        """Keep the metrics of a finished model here while another is trained that may never take its place."""
+        path = self.directory / METRICS
+        try:
+            aside = self._metrics_aside(storage.manifest(self.directory, MODEL, CheckpointError).key)
+        except CheckpointError:
+            return
+        if path.is_file() and not aside.exists():
+            path.replace(aside)
+
+    def _sitting(self, state: TrainState, log: MetricsLog, request: StopRequest, task: Task) -> None:
+        """Train until the end or a rollback."""
         steps = train(self.model, self._loader(), self.objective, self.recipe, state)
         try:
             for step in steps:
@@ -115,20 +161,35 @@ class Run:
                 self._watch(step, state)
                 if self.recipe.on_divergence == "rollback" and step.verdict.judgement in ("non-finite", "spike"):
                     task.advance(self._roll_back(step, state, log))
-                    return True
+                    return
                 improved = validation is not None and state.best_step == step.number
                 last = step.number == self.recipe.steps
                 if improved or last or request.signal_number or step.number % self.recipe.checkpoint_every == 0:
                     self._save(state, log)
-                if request.signal_number and not last:
-                    raise Interrupted(
-                        f"stopped after step {step.number} of {self.recipe.steps}; checkpoint saved",
-                        hint="run the same command again to go on",
-                        signal_number=request.signal_number,
-                    )
+                if request.signal_number:
+                    raise self._interrupted(state, request)
         finally:
             steps.close()
-        return False
+
+    def _interrupted(self, state: TrainState, request: StopRequest) -> Interrupted:
+        return Interrupted(
+            f"stopped after step {state.step} of {self.recipe.steps}; checkpoint saved",
+            hint="run the same command again to go on",
+            signal_number=request.signal_number,
+        )
+
+    def _choose(self, state: TrainState) -> int:
+        """Put the weights that the run leaves into the model, and return the step that they are of."""
+        if self.recipe.select == "last" or not 0 < state.best_step < state.step:
+            return state.step
+        best = training_state.path(self.checkpoints, state.best_step)
+        try:
+            storage.verify(best, training_state.KIND, CheckpointError)
+            load_weights(best, self.model)
+        except CheckpointError as error:
+            self.progress.say(f"the best checkpoint is damaged, and the last weights are taken: {error.message}")
+            return state.step
+        return state.best_step
 
     def _resume(self, state: TrainState) -> int:
         """Load the newest good checkpoint, if any, and return the length of the metrics file that belongs to it."""
@@ -142,12 +203,8 @@ class Run:
                     f"{self.checkpoints}: no checkpoint here is whole",
                     hint="delete this directory to train from the beginning",
                 )
+            self._set_metrics_aside()
             return 0
-        if storage.manifest(newest, training_state.KIND).key != self.key:
-            raise ConfigError(
-                f"{newest}: belongs to a run with other settings or another corpus",
-                hint="give the settings it was begun with, choose another -o, or delete the checkpoints to begin anew",
-            )
         values = self._load(newest, state)
         self.progress.say(f"resuming after step {state.step} of {self.recipe.steps}")
         return int(values["metrics_length"])
@@ -183,15 +240,20 @@ class Run:
 
     def _save(self, state: TrainState, log: MetricsLog) -> None:
         path = training_state.path(self.checkpoints, state.step)
-        values = {**state.values(), "metrics_length": log.sync()}
-        with storage.new_directory(path) as partial:
-            write_model(partial, self.model, self.tokenizer, self.provenance)
-            training_state.write(partial, state.optimizer, values)
-            storage.seal(partial, training_state.KIND, self.key, {}, {"step": state.step})
-        kept = {*training_state.steps(self.checkpoints)[-self.recipe.keep_last :], state.best_step}
-        for step in training_state.steps(self.checkpoints):
-            if step not in kept:
-                storage.discard(training_state.path(self.checkpoints, step))
+        values = {**state.values(), "metrics_length": log.sync(), "identity": self.identity}
+        with storage.refusals(path):
+            if path.is_dir() and not (path / storage.MANIFEST).is_file():
+                storage.discard(path)  # damaged, and passed over on resuming
+            with storage.new_directory(path) as partial:
+                write_model(partial, self.model, self.tokenizer, self.provenance)
+                training_state.write(partial, state.optimizer, values)
+                storage.seal(partial, training_state.KIND, self.key, {}, {"step": state.step})
+            there = training_state.steps(self.checkpoints)
+            # What is ahead of us was damaged and passed over: it must not push out what is whole.
+            kept = {*[step for step in there if step <= state.step][-self.recipe.keep_last :], state.best_step}
+            for step in there:
+                if step not in kept:
+                    storage.discard(training_state.path(self.checkpoints, step))
 
     def _watch(self, step: Step, state: TrainState) -> None:
         """Say what went wrong with a step, naming its batch; stop where the policy or patience ends."""
@@ -220,7 +282,9 @@ class Run:
 
     def _roll_back(self, step: Step, state: TrainState, log: MetricsLog) -> int:
         """Return to the newest checkpoint with this step's batch ruled out; return the steps moved."""
-        newest, _ = training_state.newest(self.checkpoints)
+        newest, passed = training_state.newest(self.checkpoints)
+        for sentence in passed:
+            self.progress.say(sentence)
         left_out = {*state.left_out, step.number}
         if newest is None:
             raise DivergenceError(
@@ -228,6 +292,11 @@ class Run:
                 hint="lower training.learning_rate or raise training.warmup_steps",
             )
         self._load(newest, state)
+        if sum(number > state.step for number in left_out) > MOST_ROLLBACKS:
+            raise DivergenceError(
+                f"step {step.number}: {step.verdict.reason}; {MOST_ROLLBACKS} rollbacks to step {state.step} did not help",
+                hint="lower training.learning_rate, or look at the batches named in metrics.jsonl",
+            )
         state.left_out = left_out
         log.write({"step": state.step, "event": "rollback", "left_out": sorted(left_out)})
         self.progress.say(f"rolled back to step {state.step}; the batch of step {step.number} will be left out")

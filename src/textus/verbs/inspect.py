@@ -88,8 +88,8 @@ def tokenizer_report(tokenizer: Tokenizer, run: Path) -> Report:
         ]
         facts["bytes per token (validation)"] = tokenizer.bytes_per_token(texts)
     sections.append(("Tokenizer", Table.of(facts)))
-    sections.append(("Longest entries", Prose(" ".join(map(repr, longest)))))
-    sections.append(("Last learnt entries", Prose(" ".join(map(repr, latest)))))
+    sections.append(("Longest entries", Prose(" ".join(map(_quoted, longest)))))
+    sections.append(("Last learnt entries", Prose(" ".join(map(_quoted, latest)))))
     return Report("Tokenizer", tuple(sections))
 
 
@@ -165,7 +165,7 @@ def _window(place: Path, number: int, split_name: str) -> Report:
 def _show_window(
     split: TokenSplit, tokenizer: Tokenizer, context: int, number: int, seed: int, *, ordered: bool = False
 ) -> str:
-    """Show a window as the causal objective asks it: `token | label`, a rule between documents, a dot where none is asked."""
+    """Show a window as it is asked: `token | label`, a rule between documents, a dot where nothing is asked."""
     window = Windows(split, context, 1, seed, ordered=ordered).rows([number])
     batch = Causal().batch(window, torch.Generator())
     documents = window.documents[0, :-1].tolist()
@@ -177,9 +177,14 @@ def _show_window(
             break
         if index and document != documents[index - 1]:
             lines.append(f"{'-' * 18} another document: attention and labels stop here")
-        asked = "·" if label == IGNORE else repr(tokenizer.token_text(label))
-        lines.append(f"{tokenizer.token_text(token)!r:>20} | {asked}")
+        asked = "·" if label == IGNORE else _quoted(tokenizer.token_text(label))
+        lines.append(f"{_quoted(tokenizer.token_text(token)):>20} | {asked}")
     return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    """Put what `token_text` has escaped into quotation marks; `repr` would escape it a second time."""
+    return f"'{text}'"
 
 
 def _tokenizer_beside(shards: Path) -> Tokenizer | None:

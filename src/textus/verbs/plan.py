@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +11,30 @@ import torch
 
 from textus import config as settings_module
 from textus import fingerprint, storage
+from textus.checkpoint import training_state
 from textus.dataset.loader import Loader
 from textus.dataset.pack import Windows
-from textus.errors import TextusError
+from textus.errors import ConfigError, TextusError
 from textus.model.config import ModelConfig
 from textus.model.transformer import Transformer
 from textus.objectives.table import OBJECTIVES
 from textus.progress import SILENT, Progress
 from textus.training import machine
+from textus.training.config import TrainConfig
+from textus.training.identity import differences, named
 from textus.training.loop import TrainState, train
 from textus.training.plan import Plan, TextSize, retime
 from textus.training.plan import plan as make_plan
-from textus.training.recipe import Recipe
+from textus.training.recipe import HARMLESS, Recipe
+from textus.training.run import CHECKPOINTS
 from textus.verbs.settings import RunSettings, resolve
 from textus.verbs.stages import Stages
 
 PLAN = "plan.json"
 CALIBRATION_SECONDS = 4.0
+"""How long the speed is measured; runs that are hardly longer are not worth it."""
+FREE = tuple(name for name in HARMLESS if name != "minutes")
+"""Settings that may differ between the sittings of one run; the minutes decide its steps."""
 
 
 def plan(
@@ -49,10 +56,19 @@ class _Wanted:
     text: TextSize
 
     @property
+    def asked(self) -> dict[str, Any]:
+        """Return it as JSON-like values, without the settings that change no plan."""
+        return {
+            "model": dict(vars(self.settings.model)),
+            "training": {name: value for name, value in vars(self.settings.training).items() if name not in FREE},
+            "objective": dict(vars(self.settings.objective)),
+            "text": dict(vars(self.text)),
+        }
+
+    @property
     def key(self) -> str:
-        """Hash it, without the settings that change no plan."""
-        parts = (self.settings.model, self.settings.training, self.settings.objective, self.text)
-        return fingerprint.of_parts(map(fingerprint.of_value, parts))
+        """Hash it."""
+        return fingerprint.of_value(self.asked)
 
 
 def planned(stages: Stages) -> Plan:
@@ -68,15 +84,23 @@ def planned(stages: Stages) -> Plan:
     wanted = _Wanted(settings, text)
     kept = _kept(stages.directory / PLAN, wanted.key)
     if kept is not None:
+        kept = _with_free(kept, settings.training)
         if kept.recipe.device == "cpu":
             torch.set_num_threads(kept.recipe.threads)
         return kept
+    if training_state.steps(stages.directory / CHECKPOINTS):
+        # A new plan would take the place of the one that these can be resumed by.
+        raise ConfigError(
+            f"{stages.directory}: a run is not finished here that differs from this one in {_changes(stages, wanted)}",
+            hint=f"go on with it by `textus train {stages.directory}`, choose another -o, or delete "
+            f"{stages.directory / CHECKPOINTS} to begin anew",
+        )
     found = machine.look(settings.training)
     made = make_plan(text, settings.model, settings.training, found)
-    if made.recipe.steps > 1:
+    if made.seconds > 2 * CALIBRATION_SECONDS:
         speed = _measure(made, stages)
         made = retime(made, text, settings.model, settings.training, found, speed)
-    storage.write_json(stages.directory / PLAN, {"key": wanted.key, **made.as_dict()})
+    storage.write_json(stages.directory / PLAN, {"key": wanted.key, "asked": wanted.asked, **made.as_dict()})
     return made
 
 
@@ -98,6 +122,22 @@ def _measure(made: Plan, stages: Stages) -> float:
             break
     steps.close()
     return sorted(speeds)[len(speeds) // 2] if speeds else 1.0
+
+
+def _with_free(kept: Plan, training: TrainConfig) -> Plan:
+    """Return the plan with what a sitting may choose for itself; what is "auto" stays as it was planned."""
+    chosen = {name: getattr(training, name) for name in FREE}
+    changes = {name: value for name, value in chosen.items() if value != "auto"}
+    return replace(kept, recipe=replace(kept.recipe, **changes))
+
+
+def _changes(stages: Stages, wanted: _Wanted) -> str:
+    """Name what the settings differ in from those that the kept plan was made for."""
+    try:
+        kept = storage.read_json(stages.directory / PLAN)["asked"]
+        return named(differences(kept, wanted.asked)) or "its plan"
+    except (TextusError, KeyError, TypeError):
+        return f"its plan, which {PLAN} has lost"
 
 
 def _kept(path: Path, key: str) -> Plan | None:

@@ -17,6 +17,9 @@ from textus.tokenizer.config import TokenizerConfig
 from textus.training.config import TrainConfig
 from textus.training.plan import ModelSettings
 
+FILE = "run.toml"
+"""Where a run's directory keeps its settings."""
+
 
 @dataclass(frozen=True)
 class RunSettings(Settings):

@@ -37,9 +37,10 @@ def _scores(measures: Measures) -> Table:
 
 def _meaning(measures: Measures) -> str:
     return (
-        "Perplexity can be compared only between models with the same tokenizer on the same text; bits per byte between "
-        "all models of the same text. Every byte of the validation part is predicted once, the end of each document "
-        f"too, from at least the {measures.stride} tokens before it where the document has them; {measures.note}."
+        "Perplexity can be compared only between models with the same tokenizer on the same text; bits per byte "
+        "between all models of the same text. Every byte of the validation part is predicted once, the end of each "
+        f"document too, from at least the {measures.stride} tokens before it where the document has them; "
+        f"{measures.note}."
     )
 
 
@@ -74,7 +75,7 @@ def _cost(plan: Plan, state: dict[str, Any]) -> Table:
             "tokens a second": round(state["tokens"] / state["seconds"]) if state["seconds"] else 0,
             "peak memory, MiB": round(state["peak_memory_bytes"] / 2**20),
             "planned memory, MiB": round(plan.memory_bytes / 2**20),
-            "weights of step": state["best_step"] or state["steps"],
+            "weights of step": state["chosen_step"],
             "updates left out": len(state["left_out"]),
         }
     )

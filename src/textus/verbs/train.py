@@ -18,17 +18,19 @@ from textus.model.transformer import Transformer
 from textus.progress import SILENT, Progress
 from textus.report import Report, Score
 from textus.training import machine
+from textus.training.identity import differences, named
 from textus.training.loop import TrainState
 from textus.training.plan import Plan
 from textus.training.run import Run
 from textus.verbs import measures
+from textus.verbs.lock import locked
 from textus.verbs.plan import planned
-from textus.verbs.settings import RunSettings, resolve
+from textus.verbs.settings import FILE, RunSettings, resolve
 from textus.verbs.stages import Stages
 from textus.verbs.summary import summary
 
 RESULT = "result.json"
-SETTINGS = "run.toml"
+RECORD = "training.json"
 
 
 @dataclass(frozen=True)
@@ -76,18 +78,28 @@ def train(
     The directory opens with `textus.load` and with transformers. A run that was stopped goes on where its last
     checkpoint stands; a run that is finished is opened again, unless its inputs or settings have changed.
     """
-    stages = Stages(resolve(inputs, out, settings), progress)
-    corpus, tokenizer, shards = stages.corpus, stages.tokenizer, stages.shards
+    resolved = resolve(inputs, out, settings)
+    with locked(resolved.directory):
+        return _train(Stages(resolved, progress), on_plan)
+
+
+def _train(stages: Stages, on_plan: Callable[[Plan], None]) -> TrainResult:
+    """Make what is not there yet, from the corpus to the report."""
     made = planned(stages)
     on_plan(made)
     run = _run(stages, made)
-    if not storage.is_fresh(stages.directory, KIND, run.key):
-        storage.write_text(stages.directory / SETTINGS, settings_module.to_toml(stages.settings))
-        _train(run, stages)
-    state = storage.read_json(stages.directory / "training.json")
-    result = measures.kept(stages, run.key)
+    finished = storage.is_fresh(stages.directory, KIND, run.model_key)
+    if not finished:
+        run.refuse_other_settings()
+    storage.write_text(stages.directory / FILE, settings_module.to_toml(stages.settings))
+    if finished:
+        run.tidy()
+    else:
+        _learn(run, stages)
+    state = storage.read_json(stages.directory / RECORD)
+    result = measures.kept(stages, run.model_key)
     if result is None:
-        result = measures.measure(stages, run.key)
+        result = measures.measure(stages, run.model_key)
     report = summary(stages, made, state, result)
     storage.write_text(stages.directory / "report.html", report.html())
     storage.write_json(stages.directory / "report.json", report.as_dict())
@@ -103,7 +115,6 @@ def train(
         report=report,
     )
     storage.write_json(stages.directory / RESULT, found.as_dict())
-    assert corpus and tokenizer and shards
     return found
 
 
@@ -130,15 +141,31 @@ def _run(stages: Stages, made: Plan) -> Run:
     )
 
 
-def _train(run: Run, stages: Stages) -> None:
+def _learn(run: Run, stages: Stages) -> None:
     """Train to the end and put the model in its place; the checkpoints go only when it is there."""
+    _say_why_anew(run)
     check_leaks(run.model)
     state = run.finish()
-    facts = {"step": state.step, "parameters": run.model.config.num_parameters()}
-    with storage.refusals(run.directory), storage.published(run.directory, KIND, run.key, facts) as partial:
+    facts = {"step": state.chosen_step, "parameters": run.model.config.num_parameters()}
+    with storage.refusals(run.directory), storage.published(run.directory, KIND, run.model_key, facts) as partial:
         write_model(partial, run.model, run.tokenizer, run.provenance, stages.settings.sampling.generation_config())
-    storage.write_json(run.directory / "training.json", _record(run, state))
-    run.discard_checkpoints()
+        storage.write_json(partial / RECORD, _record(run, state))
+    run.tidy()
+
+
+def _say_why_anew(run: Run) -> None:
+    """Say what has changed since the model that stands here was trained, if there is one."""
+    try:
+        storage.manifest(run.directory, KIND)
+        old = storage.read_json(run.directory / RECORD)["identity"]
+    except (TextusError, KeyError, TypeError):
+        return
+    what = named(differences(old, _identity(run))) or "its files"
+    run.progress.say(f"changed since the model here was trained: {what}; it stays until the new one is finished")
+
+
+def _identity(run: Run) -> dict[str, Any]:
+    return {**run.identity, "training": {**run.identity["training"], "select": run.recipe.select}}
 
 
 def _record(run: Run, state: TrainState) -> dict[str, Any]:
@@ -146,10 +173,12 @@ def _record(run: Run, state: TrainState) -> dict[str, Any]:
         "steps": state.step,
         "tokens": state.tokens,
         "seconds": state.seconds,
+        "chosen_step": state.chosen_step,
         "best_step": state.best_step,
         "best_validation_loss": state.best_loss,
         "left_out": sorted(state.left_out),
         "peak_memory_bytes": machine.peak_bytes(run.recipe.device),
+        "identity": _identity(run),
     }
 
 

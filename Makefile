@@ -1,0 +1,40 @@
+# make demo | make test | make venv | make format
+# PYTHON: an interpreter from 3.11 on.  TORCH: what pip installs as torch; on Linux, give pip a CPU build to spare
+# yourself several gigabytes of CUDA libraries (see README.md, "Install").
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint types format venv clean
+
+demo: venv
+	$(BIN)/textus demo
+
+test: venv lint types
+	$(BIN)/python -m pytest
+
+lint: venv
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: venv
+	$(BIN)/mypy
+
+format: venv
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+venv: $(VENV)/installed
+
+# torch first and alone: the rest is then satisfied by the build that is chosen here.
+$(VENV)/installed: pyproject.toml requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "textus needs Python 3.11 or newer: make PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --constraint requirements.txt --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
