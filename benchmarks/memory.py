@@ -1,6 +1,6 @@
 """How far the memory that a plan states is from what is then used: one fresh process for each shape.
 
-    python benchmarks/memory.py TEXT
+python benchmarks/memory.py TEXT
 """
 
 from __future__ import annotations
@@ -38,7 +38,11 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             rows.append(measure(sys.argv[1], shape, Path(folder) / "run"))
             print(rows[-1], file=sys.stderr)
-    print(json.dumps({"benchmark": "memory plan", "rows": rows, "worst_percent": max(abs(r["off_percent"]) for r in rows)}))
+    print(
+        json.dumps(
+            {"benchmark": "memory plan", "rows": rows, "worst_percent": max(abs(r["off_percent"]) for r in rows)}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
     python benchmarks/step.py SHARDS [--layers 12 --hidden 768 --context 1024 --batch 32768] [--steps 30]
 
-SHARDS is a folder of token shards (RUN/shards). Each step is timed with its wait for data, which the loop measures: what
-a step waits is what the data path costs. `data_alone` is the time to make a step's windows without a step to hide behind.
+SHARDS is a folder of token shards (RUN/shards). Each step is timed with its wait for data, which the loop measures:
+what a step waits is what the data path costs. `data_alone` is the time to make a step's windows with no step to hide
+behind.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("texts", help="a file or folder")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="for example training.minutes=5")
     parser.add_argument("--out", default="runs/mine", help="the run's directory")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()  # options and settings in any order
 
     # Settings are values: frozen, checked when they are made, and the same in Python, TOML and on the command line.
     settings = textus.RunSettings()

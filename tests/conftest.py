@@ -113,9 +113,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def desk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], one_thread: None
-) -> Desk:
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], one_thread: None) -> Desk:
     """A folder with texts, and nothing else."""
     write_texts(tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -10,10 +10,11 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 LONGEST = 60
-SMALL = (
-    "training.steps=3 training.threads=1 training.batch_tokens=256 training.evaluate_every=3 "
-    "training.evaluate_tokens=512 model.context_length=32 model.hidden_size=32 model.num_layers=1 sampling.max_tokens=8"
-).split()
+SMALL = [
+    *("training.steps=3", "training.threads=1", "training.batch_tokens=256", "training.evaluate_every=3"),
+    *("training.evaluate_tokens=512", "model.context_length=32", "model.hidden_size=32", "model.num_layers=1"),
+    "sampling.max_tokens=8",
+]
 ARGUMENTS = {
     "train_on_your_text.py": ["my_texts", "--out", "mine", *SMALL],
     "watch_the_loop.py": ["my_texts", "--out", "loop", "--steps", "3", "--context", "32"],

@@ -112,7 +112,7 @@ def test_a_chart_tells_its_ends_and_thins_its_lines() -> None:
     drawn = chart.html().partition('points="')[2].partition('"')[0].split()
     assert 400 <= len(drawn) <= 450
     assert drawn[-1] == "748.0,12.0"
-    assert drawn[0] == "56.0,280.0"
+    assert drawn[0] == "76.0,280.0"
 
 
 @pytest.mark.parametrize("points", [[], [(0.0, 1.0)], [(0.0, math.nan)], [(0.0, math.inf), (1.0, 2.0)]])

@@ -205,7 +205,7 @@ pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--soft);padding:.
 figure{margin:1rem 0}svg{width:100%;height:auto}svg text{fill:currentColor;font-size:12px}figcaption{opacity:.7}
 """
 _COLOURS = ("#2a78d6", "#d6562a", "#2a9d5c", "#9a4fd0", "#b8860b")
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 760, 320, 56, 40, 12, 12
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 760, 320, 76, 40, 12, 12
 
 
 def _svg(chart: Chart) -> Iterator[str]:

@@ -178,10 +178,56 @@ def _edit(path, **changes):
     ],
 )
 def test_damage_is_one_sentence_and_a_hint(directory, damage, words):
+    (directory / "manifest.json").unlink()  # as in a directory that was made elsewhere
     damage(directory)
     with pytest.raises(CheckpointError, match=words) as caught:
         load(directory)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "provenance.json"])
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda path: path.unlink(), "is missing, and the manifest says"),
+        (_truncate, "the manifest says"),
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1])),
+            "its checksum differs",
+        ),
+    ],
+)
+def test_files_that_are_not_as_the_manifest_says_are_damaged(directory, name, damage, words):
+    damage(directory / name)
+    with pytest.raises(CheckpointError, match=rf"{name}: .*{words}") as caught:
+        load(directory)
+    assert caught.value.hint
+
+
+def test_what_a_killed_process_was_publishing_is_completed(directory, tmp_path, tokenizer):
+    older = load(directory).provenance
+    with storage.new_directory(tmp_path / "new") as new:
+        write_model(new, _model(tokenizer), tokenizer, {"corpus": "newer"})
+        storage.seal(new, KIND, "key 2", {}, {})
+    (tmp_path / "new").rename(directory / ".incoming")
+    (directory / "manifest.json").unlink()
+    (directory / ".incoming" / "config.json").replace(directory / "config.json")
+    assert older != load(directory).provenance == {"corpus": "newer"}
+    assert storage.verify(directory, KIND).key == "key 2"
+
+
+def test_a_manifest_of_somebody_elses_is_left_alone(directory):
+    (directory / "manifest.json").write_text('{"name": "their own", "version": 3}')
+    assert load(directory).provenance == {"corpus": "abc"}
+    (directory / "manifest.json").write_text('{"kind": "checkp')
+    with pytest.raises(CheckpointError, match="damaged"):
+        load(directory)
+
+
+def test_another_artefact_is_no_model(directory):
+    storage.seal(directory, "corpus", "key", {}, {})
+    with pytest.raises(CheckpointError, match="holds a corpus, not a checkpoint"):
+        load(directory)
 
 
 def test_a_tokenizer_of_another_model_is_refused(tmp_path, directory, tokenizer):
@@ -194,7 +240,8 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path, directory, tokenizer)
     tokenizer.save(tmp_path)
     with pytest.raises(CheckpointError, match="its tokenizer knows"):
         load(tmp_path)
-    (directory / "tokenizer.json").unlink()
+    for name in ("manifest.json", "tokenizer.json"):
+        (directory / name).unlink()
     with pytest.raises(TokenizerError):
         load(directory)
 

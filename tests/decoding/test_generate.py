@@ -78,6 +78,15 @@ def test_rows_that_end_early_leave_the_others_alone(model, tokenizer):
     assert all("e" not in row.text for row in rows)
 
 
+def test_many_texts_are_written_in_turns(model, tokenizer, monkeypatch):
+    whole = collect(generate(model, tokenizer, "the", WARM, n=7, max_tokens=9, seed=3), 7)
+    monkeypatch.setattr("textus.decoding.generate.ROWS_AT_ONCE", 3)
+    in_turns = collect(generate(model, tokenizer, "the", WARM, n=7, max_tokens=9, seed=3), 7)
+    assert [row.tokens for row in in_turns] == [row.tokens for row in whole]
+    first = next(generate(model, tokenizer, "the", WARM, n=2**20, max_tokens=9))
+    assert first.row == 0
+
+
 def test_another_seed_gives_another_text(model, tokenizer):
     assert len({complete(model, tokenizer, "a", WARM, max_tokens=20, seed=seed).tokens for seed in range(4)}) == 4
 
@@ -152,7 +161,10 @@ def test_tokens_that_the_model_does_not_know_are_refused(model, tokenizer, token
         generate(model, tokenizer, [5, token], Greedy(), max_tokens=1)
 
 
-@pytest.mark.parametrize("options", [{"max_tokens": 0}, {"max_tokens": 1, "n": 0}, {"max_tokens": 1, "seed": -1}])
+@pytest.mark.parametrize(
+    "options",
+    [{"max_tokens": 0}, {"max_tokens": 1, "n": 0}, {"max_tokens": 1, "n": 2**40}, {"max_tokens": 1, "seed": -1}],
+)
 def test_numbers_out_of_range_are_refused_at_once(model, tokenizer, options):
     with pytest.raises(ConfigError, match="generate"):
         generate(model, tokenizer, "", Greedy(), **options)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from textus import storage
 from textus.checkpoint.families import from_qwen3, from_qwen3_weights, to_qwen3, to_qwen3_weights
+from textus.checkpoint.training_state import KIND as TRAINING_KIND
 from textus.errors import CheckpointError
 from textus.model.config import ModelConfig
 from textus.model.transformer import Transformer
@@ -67,13 +68,18 @@ def write_model(
         state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
         # the metadata is what transformers asks for
         save_file(to_qwen3_weights(state, config), directory / WEIGHTS, metadata={"format": "pt"})
+        # safetensors lets nobody else read what it writes
+        (directory / WEIGHTS).chmod((directory / CONFIG).stat().st_mode)
 
 
 def load(directory: Path, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> Checkpoint:
     """Open a model directory; `dtype` None keeps the format that the weights are stored in.
 
-    Raises `CheckpointError` saying which file is missing, damaged, or of a kind that is not read.
+    A directory of ours must be as its manifest says; one that was made elsewhere has none. Raises `CheckpointError`
+    saying which file is missing, damaged, or of a kind that is not read.
     """
+    directory = Path(directory)
+    _settled(directory)
     model = load_model(directory, device, dtype)
     tokenizer = Tokenizer.load(directory)
     if tokenizer.vocab_size > model.config.vocab_size:
@@ -98,6 +104,17 @@ def load_model(directory: Path, device: torch.device | str = "cpu", dtype: torch
     return model.requires_grad_().to(device=device, dtype=dtype).eval()
 
 
+def _settled(directory: Path) -> None:
+    """Complete what a killed process was putting here, and check all files of a directory that has our manifest."""
+    storage.settle(directory)
+    if not (directory / storage.MANIFEST).is_file():
+        return
+    values = storage.read_json(directory / storage.MANIFEST, CheckpointError)
+    if isinstance(values, dict) and {"kind", "files", "checksum"} <= set(values):  # others use that name too
+        kind = TRAINING_KIND if values["kind"] == TRAINING_KIND else KIND
+        storage.verify(directory, kind, CheckpointError)
+
+
 def load_weights(directory: Path, model: Transformer) -> None:
     """Put the weights of a model directory into a model that stands, in place: an optimizer keeps hold of them."""
     model.load_state_dict(_read_state(directory, model))
@@ -105,6 +122,11 @@ def load_weights(directory: Path, model: Transformer) -> None:
 
 def read_config(directory: Path) -> ModelConfig:
     """Read the shape of the model in a directory."""
+    if not (directory / CONFIG).is_file():
+        raise CheckpointError(
+            f"{directory / CONFIG}: no such file, so this is no model's directory",
+            hint="give the directory of a finished run; `textus train` with a run's directory finishes it",
+        )
     values = storage.read_json(directory / CONFIG, CheckpointError)
     if not isinstance(values, dict):
         raise CheckpointError(f"{directory / CONFIG}: not a model's config", hint="give the directory of a model")

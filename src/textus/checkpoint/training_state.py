@@ -38,6 +38,8 @@ def write(directory: Path, optimizer: torch.optim.Optimizer, values: Mapping[str
         folder.mkdir()
         save_file(tensors, folder / TENSORS, metadata={"optimizer": type(optimizer).__name__})
         storage.write_json(folder / VALUES, dict(values))
+        # safetensors lets nobody else read what it writes
+        (folder / TENSORS).chmod((folder / VALUES).stat().st_mode)
 
 
 def read(directory: Path, optimizer: torch.optim.Optimizer) -> dict[str, Any]:

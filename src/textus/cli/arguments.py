@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import json
+import math
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,7 @@ def run_settings(options: argparse.Namespace) -> Any:
     out = options.out
     for item in options.items:
         path = Path(item)
-        if _is_setting(item):
+        if is_setting(item):
             overrides.append(item)
         elif path.suffix == ".toml":
             files.append(path)
@@ -78,27 +80,58 @@ def override_items(base: Any, items: Sequence[str]) -> Any:
 def stop_early(options: argparse.Namespace) -> bool:
     """Answer `--settings` and `--print`; tell whether there was one to answer."""
     if options.settings:
-        print(describe_settings())
+        show(options, describe_settings(), {"settings": _listed_settings()})
     elif options.show:
-        print(settings.to_toml(run_settings(options)), end="")
+        resolved = run_settings(options)
+        show(options, settings.to_toml(resolved).rstrip("\n"), dataclasses.asdict(resolved))
     return bool(options.settings or options.show)
 
 
 def describe_settings() -> str:
     """List every setting with its allowed values, its default and its meaning."""
+    return "\n".join(_described(**setting) for setting in _listed_settings())
+
+
+def _listed_settings() -> list[dict[str, Any]]:
     from textus.verbs.settings import RunSettings
 
-    lines = []
-    for key, kind, meaning in settings.keys(RunSettings):
-        default = functools.reduce(getattr, key.split("."), RunSettings())
-        lines.append(f"{key}: {settings.words(kind)}; default {json.dumps(default)}")
-        lines.append(textwrap.fill(meaning, 100, initial_indent="    ", subsequent_indent="    "))
-    return "\n".join(lines)
+    return [
+        {
+            "key": key,
+            "allowed": settings.words(kind),
+            "default": functools.reduce(getattr, key.split("."), RunSettings()),
+            "meaning": " ".join(meaning.split()),
+        }
+        for key, kind, meaning in settings.keys(RunSettings)
+    ]
+
+
+def _described(key: str, allowed: str, default: Any, meaning: str) -> str:
+    words = textwrap.fill(meaning, 100, initial_indent="    ", subsequent_indent="    ")
+    return f"{key}: {allowed}; default {json.dumps(default)}\n{words}"
 
 
 def show(options: argparse.Namespace, text: str, value: dict[str, Any]) -> None:
     """Print a result: as JSON where asked, as text otherwise."""
-    print(json.dumps(value, ensure_ascii=False) if options.json else text)
+    print(as_json(value) if options.json else text)
+
+
+def as_json(value: Any) -> str:
+    """Write strict JSON, which has no word for NaN and infinity: they become null.
+
+    >>> as_json({"loss": float("nan"), "scores": [(1, float("inf"))]})
+    '{"loss": null, "scores": [[1, null]]}'
+    """
+    is_unicode = "utf" in (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
+    return json.dumps(_finite(value), ensure_ascii=not is_unicode, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def say(text: str) -> None:
@@ -106,7 +139,8 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _is_setting(item: str) -> bool:
+def is_setting(item: str) -> bool:
+    """Tell a `key=value` from the name of a file, which may hold the sign too: what is there is a file."""
     key, found, _ = item.partition("=")
     return bool(found) and all(part.isidentifier() for part in key.split(".")) and not Path(item).exists()
 

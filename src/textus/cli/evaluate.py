@@ -2,30 +2,54 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
 
-from textus.cli.arguments import Parser, parse, show
+from textus.cli.arguments import Parser, is_setting, override_items, parse, show
 from textus.cli.console import console
+from textus.errors import ConfigError
 
 
 def run(arguments: Sequence[str]) -> None:
     """Run the command."""
     made = Parser(prog="textus evaluate", description="Measure a model on its validation part, or on other texts.")
     made.add_argument("model", help="a run or model directory")
-    made.add_argument("texts", nargs="*", help="files and folders to measure on (default: the run's validation part)")
     made.add_argument(
-        "--stride", type=int, default=0, metavar="TOKENS", help="new tokens a window (default: half of it)"
+        "items",
+        nargs="*",
+        metavar="TEXTS | corpus.key=value",
+        help="files and folders to measure on (default: the run's validation part), and how to read them where that "
+        "differs from how the run's own were read",
+    )
+    made.add_argument(
+        "--split",
+        default="validation",
+        metavar="PART",
+        help="part of the run's corpus: validation (default), test, train",
+    )
+    made.add_argument(
+        "--stride", type=_stride, default="auto", metavar="TOKENS", help="new tokens a window (default: half of it)"
     )
     made.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parse(made, arguments)
     from textus.verbs.evaluate import evaluate
+    from textus.verbs.settings import kept_settings
 
+    changes = [item for item in options.items if is_setting(item)]
+    for item in changes:
+        if not item.startswith("corpus."):
+            raise ConfigError(f"`{item}`: only settings of the corpus apply here", hint="as in corpus.text_column=NAME")
+    config = override_items(kept_settings(Path(options.model)), changes).corpus
     found = evaluate(
         options.model,
-        options.texts,
-        stride=options.stride or "auto",
+        [item for item in options.items if item not in changes],
+        split=options.split,
+        stride=options.stride,
         device=options.device,
+        config=config,
         progress=console(),
     )
     lines = [
@@ -33,3 +57,12 @@ def run(arguments: Sequence[str]) -> None:
         f"{found.tokens:,} tokens, {found.num_bytes:,} bytes; {found.note}",
     ]
     show(options, "\n".join(lines), found.as_dict())
+
+
+def _stride(text: str) -> int | Literal["auto"]:
+    if text == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"give a number of tokens, or auto; got {text!r}") from None

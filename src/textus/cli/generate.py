@@ -11,9 +11,12 @@ from typing import Any
 
 from textus import config as settings
 from textus.cli.arguments import Parser, parse, show
-from textus.errors import ConfigError
+from textus.errors import ConfigError, InputError
 
 FLAGS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "max_tokens", "seed", "stop")
+
+MOST_TEXTS = 2**20
+"""As many as `decoding.generate` will write."""
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -33,9 +36,9 @@ def run(arguments: Sequence[str]) -> None:
     made.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parse(made, arguments)
-    if options.n < 1:
-        raise ConfigError(f"-n is {options.n}", hint="write one text at the least")
-    prompt = sys.stdin.read() if options.prompt == "-" else options.prompt
+    if not 1 <= options.n <= MOST_TEXTS:
+        raise ConfigError(f"-n is {options.n}", hint=f"write 1 to {MOST_TEXTS} texts")
+    prompt = _piped() if options.prompt == "-" else options.prompt
     from textus.decoding.generate import collect
     from textus.verbs.generate import run_sampling, stream
     from textus.verbs.load import load
@@ -60,6 +63,19 @@ def run(arguments: Sequence[str]) -> None:
         "tokens_per_second": len(pieces) / seconds if seconds else 0.0,
     }
     show(options, "\n\n".join(prompt + completion.text for completion in completions), value)
+
+
+def _piped() -> str:
+    """Read the prompt from stdin."""
+    if sys.stdin is None:
+        raise InputError("stdin: closed", hint="pipe the prompt in, or give it as a word")
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"stdin: not {error.encoding}: {error.reason} at byte {error.start}",
+            hint="convert the prompt first, for example with `iconv -f latin1 -t utf-8`",
+        ) from None
 
 
 def _sampling(options: argparse.Namespace, config: Any) -> Any:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any, TextIO
 
-from textus.errors import Interrupted, ResourceError, TextusError
+from textus.cli.arguments import Parser
+from textus.errors import ConfigError, Interrupted, ResourceError, TextusError
 from textus.version import __version__
 
 VERBS = {
@@ -23,13 +30,22 @@ VERBS = {
     "generate": "write text from a prompt",
 }
 """Every verb with its help; the order is that of the pipeline."""
+TRACEBACK = "--traceback"
+"""Anywhere on the command line: let an error that nobody foresaw through, with where it happened."""
+UNEXPECTED = 70
+"""Exit code of an error that nobody foresaw: EX_SOFTWARE of sysexits.h."""
+_BROKEN_PIPE = 141
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, raised where the main thread stands, so that what is half done is tidied up on the way out."""
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the first word only; each verb's file knows its own."""
     width = max(map(len, VERBS))
     verbs = "\n".join(f"  {name.ljust(width)}  {words}" for name, words in VERBS.items())
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="textus",
         description="From raw text to a language model that you can measure, adapt, guard and serve.",
         epilog=f"verbs:\n{verbs}\n\n`textus VERB --help` says more; settings are given as key=value.",
@@ -43,39 +59,122 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words, with_traceback = _without_traceback(sys.argv[1:] if arguments is None else arguments)
+    _never_fail_to_print(sys.stdout)
+    try:
+        with _termination():
+            try:
+                return _run(words)
+            finally:
+                if sys.stdout is not None:  # closed by who called us
+                    sys.stdout.flush()  # here, where its failure can be told, and not when Python ends
+    except BrokenPipeError:
+        _abandon_stdout()  # the reader of our output has left, as `head` does: nothing is wrong
+        return _BROKEN_PIPE
+    except (Exception, KeyboardInterrupt) as error:
+        known = _known(error)
+        if known is None and with_traceback:
+            raise
+        return _say(known) if known else _unexpected(error)
+
+
+def _run(words: Sequence[str]) -> int:
     if not words:
         parser().print_help()
         return 0
-    if words[0] in VERBS:  # argparse would take the verb's own --help for itself
-        verb, rest = words[0], words[1:]
-    else:
-        verb, rest = _unknown(words), []
-    try:
-        command = importlib.import_module(f"textus.cli.{verb}")
-        return int(command.run(rest) or 0)
-    except TextusError as error:
-        return _say(error)
-    except KeyboardInterrupt:
-        return _say(Interrupted("interrupted", hint="finished stages are kept; run the same command again to go on"))
-    except MemoryError:
-        return _say(ResourceError("not enough memory", hint="lower training.micro_batch_tokens or the model's size"))
-    except BrokenPipeError:
-        # The reader of our output has left, as `head` does: nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    if words[0] not in VERBS:  # argparse would take the verb's own --help for itself
+        _unknown(words)
+    command = importlib.import_module(f"textus.cli.{words[0]}")
+    return int(command.run(words[1:]) or 0)
 
 
-def _unknown(words: Sequence[str]) -> str:
-    """Let argparse answer `--help`, `--version` and a wrong verb."""
-    import difflib
-
+def _unknown(words: Sequence[str]) -> None:
+    """Let argparse answer `--help` and `--version`, and refuse everything else."""
+    if words[0].startswith("-"):
+        parser().parse_args(list(words[:1]))
     close = difflib.get_close_matches(words[0], VERBS, n=1)
-    if close and not words[0].startswith("-"):
-        raise SystemExit(_say(TextusError(f"no verb `{words[0]}`", hint=f"did you mean `textus {close[0]}`?")))
-    return str(parser().parse_args(list(words)).verb)
+    hint = f"did you mean `textus {close[0]}`?" if close else f"verbs: {', '.join(VERBS)}"
+    raise ConfigError(f"no verb `{words[0]}`", hint=hint)
+
+
+def _known(error: BaseException) -> TextusError | None:
+    """Return an error in our words, or none where it is one that nobody foresaw."""
+    if isinstance(error, TextusError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+        hint = "run the same command again; what was finished is kept and not made again"
+        return Interrupted("interrupted", hint=hint, signal_number=number)
+    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "allocate memory" in str(error):
+        return ResourceError(
+            "not enough memory", hint="lower training.micro_batch_tokens, the context or the model's size"
+        )
+    if isinstance(error, OSError) and error.filename is None and error.strerror and _writes_nowhere():
+        _abandon_stdout()
+        return ResourceError(f"stdout: {error.strerror}", hint="send the output to a place that can take it")
+    return None
+
+
+def _unexpected(error: BaseException) -> int:
+    first = next(iter(str(error).splitlines()), "")
+    message = f"unexpected {type(error).__name__}" + (f": {first}" if first else "")
+    hint = f"this is a fault of Textus; run the command again with {TRACEBACK} to see where, and report it"
+    _say(TextusError(message, hint=hint))
+    return UNEXPECTED
 
 
 def _say(error: TextusError) -> int:
-    print(f"error: {error}", file=sys.stderr)
+    shown = f"error: {_printable(error.message)}"
+    with suppress(OSError):  # stderr may be closed or full, and there is nobody left to tell
+        print(f"{shown}\n\nhint: {_printable(error.hint)}" if error.hint else shown, file=sys.stderr, flush=True)
     return error.exit_code
+
+
+def _printable(text: str) -> str:
+    """Escape line breaks and what steers a terminal: names of files can hold both."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def _without_traceback(words: Sequence[str]) -> tuple[list[str], bool]:
+    """Take the flag out of the words, and tell whether it was there; behind `--` it is a word like others."""
+    end = list(words).index("--") if "--" in words else len(words)
+    kept = [word for word in words[:end] if word != TRACEBACK]
+    return [*kept, *words[end:]], len(kept) < end
+
+
+def _never_fail_to_print(stream: TextIO | None) -> None:
+    """Escape what the encoding of `stream` lacks: a text of the user's may hold anything."""
+    if stream is not None and hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")
+
+
+def _writes_nowhere() -> bool:
+    """Tell whether stdout refuses what was printed."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
+
+
+def _abandon_stdout() -> None:
+    """Let what is left to print go nowhere, so that Python does not complain when it ends."""
+    with suppress(OSError, AttributeError):  # not a file where a test or a notebook has taken its place
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def _termination() -> Iterator[None]:
+    """Take SIGTERM as Ctrl-C is taken, unless somebody handles or ignores it already."""
+    mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+    def stop(number: int, frame: FrameType | None) -> Any:
+        raise Terminated
+
+    if mine:
+        signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        if mine:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)

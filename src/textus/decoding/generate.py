@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 import torch
@@ -19,6 +20,9 @@ from textus.model.transformer import Transformer
 from textus.objectives.measure import evaluating
 from textus.tokenizer.tokenizer import Tokenizer
 
+ROWS_AT_ONCE = 64
+"""So many texts are written side by side; more are written in turns, in bounded memory."""
+Rows = Annotated[int, Range(1, 2**20)]
 FinishReason = Literal["stop", "length", "end"]
 """A stop string was met; `max_tokens` were written; the model ended the document."""
 
@@ -66,7 +70,7 @@ def generate(
     seed: int = 0,
     n: int = 1,
 ) -> Iterator[Piece]:
-    """Continue `prompt` `n` times and yield each token as it is drawn.
+    """Continue `prompt` `n` times and yield each token as it is drawn, `ROWS_AT_ONCE` texts side by side.
 
     END goes before the prompt, as before every document in training; token ids that begin with it stay as they are.
     When the context is full, the last `context_length // 2` tokens are read again from position 0, and writing goes on
@@ -75,10 +79,19 @@ def generate(
     """
     tokens = _framed(model, tokenizer, prompt)
     check(Count, max_tokens, "max_tokens", "generate")
-    check(Count, n, "n", "generate")
+    check(Rows, n, "n", "generate")
+    StopFilter(stop)  # refuses now, and not with the first piece
     check(Annotated[int, Range(0, 2**64 - 1)], seed, "seed", "generate")
-    writers = [_Writer(tokenizer, stop, row) for row in range(n)]
-    return _write(_Reader(model, tokens, tokenizer.vocab_size), writers, strategy, max_tokens, seed)
+    return chain.from_iterable(
+        _write(
+            _Reader(model, tokens, tokenizer.vocab_size),
+            [_Writer(tokenizer, stop, row) for row in range(first, min(first + ROWS_AT_ONCE, n))],
+            strategy,
+            max_tokens,
+            seed,
+        )
+        for first in range(0, n, ROWS_AT_ONCE)
+    )
 
 
 def complete(
@@ -155,13 +168,14 @@ def _step(
 def _write(
     reader: _Reader, writers: Sequence[_Writer], strategy: Strategy, max_tokens: int, seed: int
 ) -> Iterator[Piece]:
-    rows = list(range(len(writers)))
+    rows = [writer.row for writer in writers]
+    writing = {writer.row: writer for writer in writers}
     reader.split(len(writers))
     for position in range(max_tokens):
         chosen, logprobs = _step(reader, strategy, rows, seed, position)
         going = []
         for place, row in enumerate(rows):
-            piece = writers[row].write(int(chosen[place]), logprobs[place], last=position == max_tokens - 1)
+            piece = writing[row].write(int(chosen[place]), logprobs[place], last=position == max_tokens - 1)
             if not piece.finish_reason:
                 going.append(place)
             yield piece
@@ -228,7 +242,7 @@ class _Writer:
         self._end = tokenizer.end
         self._stream = tokenizer.stream()
         self._stop = StopFilter(stop)
-        self._row = row
+        self.row = row
 
     def write(self, token: int, logprob: float, *, last: bool) -> Piece:
         """Take the next token and say what text is certain now."""
@@ -236,4 +250,4 @@ class _Writer:
         text = "" if token == self._end else self._stop.push(self._stream.push(token))
         if reason:
             text += self._stop.push(self._stream.flush()) + ("" if self._stop.stopped else self._stop.flush())
-        return Piece(text, token, logprob, self._row, "stop" if self._stop.stopped else reason)
+        return Piece(text, token, logprob, self.row, "stop" if self._stop.stopped else reason)

@@ -14,7 +14,7 @@ Beta = Annotated[float, Range(0, 1, open_high=True)]
 class TrainConfig(Settings):
     """How to learn. What is "auto" is planned from the corpus, the device and the time, and shown before training."""
 
-    seed: Natural = 1
+    seed: Annotated[int, Range(0, 2**63 - 1)] = 1
     """Seed of everything random: initial weights, data order, dropout."""
     minutes: Positive | AUTO = "auto"
     """Time for training, validation during it included. The steps that fit are measured before the start."""

@@ -20,11 +20,11 @@ def identity(
     model: ModelConfig, recipe: Recipe, objective: Objective, training: Windows, validation: Windows
 ) -> dict[str, dict[str, Any]]:
     """Return every setting and input that decides the weights, as JSON-like values."""
-    fields = dataclasses.asdict(objective) if dataclasses.is_dataclass(objective) else {}  # type: ignore[arg-type]
+    asked: Any = objective  # every one is a dataclass, and its fields are its settings
     return {
         "model": dict(vars(model)),
         "training": {name: value for name, value in vars(recipe).items() if name not in HARMLESS},
-        "objective": {"name": type(objective).__name__.lower(), **fields},
+        "objective": {"name": type(objective).__name__.lower(), **dataclasses.asdict(asked)},
         "text": {
             "training": training.split.data_fingerprint,
             "validation": validation.split.data_fingerprint,

@@ -142,7 +142,7 @@ def train(
         windows.close()
         if recipe.compile == "on":
             del model.encode  # the class has the plain one
-            torch.compiler.reset()  # type: ignore[no-untyped-call]  # else the next model here finds the cache full
+            torch.compiler.reset()  # else the next model here finds the cache full
 
 
 def seed_step(seed: int, step: int) -> torch.Generator:

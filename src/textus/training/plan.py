@@ -344,7 +344,7 @@ def _memory(config: ModelConfig, recipe: Recipe, machine: Machine) -> int:
     states, slack, libraries = (8, 1.2, 80 * 2**20) if cpu else (4, 1.0, 64 * 2**20)
     wide = 4 if recipe.precision == "fp32" else 2
     products = 4 * config.num_heads * config.head_size + 3 * config.intermediate_size + 6 * config.hidden_size
-    layer = states * config.hidden_size * 4 + wide * products
+    layer = 1.0 * states * config.hidden_size * 4 + wide * products
     if recipe.compile == "on" and not cpu:
         layer *= 0.82  # what compiled kernels recompute rather than keep
     micro = recipe.micro_rows(config.context_length) * config.context_length

@@ -10,17 +10,18 @@ from typing import Any
 
 from textus import fingerprint, storage
 from textus.checkpoint import training_state
-from textus.checkpoint.checkpoint import KIND as MODEL
 from textus.checkpoint.checkpoint import load_weights, write_model
 from textus.dataset.loader import Loader
 from textus.dataset.pack import Windows
-from textus.errors import CheckpointError, ConfigError, DivergenceError, Interrupted
+from textus.errors import CheckpointError, DivergenceError, Interrupted
 from textus.model.transformer import Transformer
 from textus.objectives.measure import measure
 from textus.objectives.objective import Objective
 from textus.progress import SILENT, Progress, Task
 from textus.tokenizer.tokenizer import Tokenizer
-from textus.training.identity import differences, identity, named
+from textus.training import keep
+from textus.training.identity import identity
+from textus.training.keep import CHECKPOINTS, METRICS
 from textus.training.log import MetricsLog
 from textus.training.loop import Step, TrainState, train
 from textus.training.monitor import LONGEST_BAD_ROW
@@ -28,11 +29,8 @@ from textus.training.precision import Precision
 from textus.training.recipe import Recipe
 from textus.training.signals import StopRequest, stop_requests
 
-CHECKPOINTS = "checkpoints"
-METRICS = "metrics.jsonl"
-ASIDE = "metrics-"
-"""How the metrics of a finished model are called while another is trained; its key follows."""
 MOST_ROLLBACKS = 3
+"""To one checkpoint."""
 
 
 @dataclass
@@ -100,53 +98,11 @@ class Run:
 
     def refuse_other_settings(self) -> None:
         """Raise `ConfigError`, naming what differs, where checkpoints here belong to a run with other settings."""
-        for step in reversed(training_state.steps(self.checkpoints)):
-            path = training_state.path(self.checkpoints, step)
-            try:
-                key = storage.manifest(path, training_state.KIND, CheckpointError).key
-                if key == self.key:
-                    return
-                found = differences(training_state.values(path)["identity"], self.identity)
-            except (CheckpointError, KeyError):
-                continue  # damaged: the one before it tells
-            raise ConfigError(
-                f"{path}: belongs to a run that differs from this one in {named(found)}",
-                hint=f"give the settings it was begun with, choose another -o, or delete {self.checkpoints} "
-                "to begin anew",
-            )
+        keep.refuse_others(self.checkpoints, self.identity)
 
     def tidy(self) -> None:
-        """Once the model is safe in its place, delete its checkpoints, and the metrics of the one before it."""
-        with storage.refusals(self.checkpoints):
-            mine = self._metrics_aside(self.model_key)
-            if mine.is_file():  # a run that was to take its place has been given up
-                mine.replace(self.directory / METRICS)
-            for path in self.directory.glob(f"{ASIDE}*.jsonl"):
-                path.unlink()
-            keys = {self._key_of(step) for step in training_state.steps(self.checkpoints)}
-            if keys <= {self.key, ""} and self.checkpoints.is_dir():
-                storage.discard(self.checkpoints)
-
-    def _key_of(self, step: int) -> str:
-        """Return the key of a checkpoint, empty where it is damaged."""
-        try:
-            path = training_state.path(self.checkpoints, step)
-            return storage.manifest(path, training_state.KIND, CheckpointError).key
-        except CheckpointError:
-            return ""
-
-    def _metrics_aside(self, key: str) -> Path:
-        return self.directory / f"{ASIDE}{fingerprint.short(key)}.jsonl"
-
-    def _set_metrics_aside(self) -> None:
-        """Keep the metrics of a finished model here while another is trained that may never take its place."""
-        path = self.directory / METRICS
-        try:
-            aside = self._metrics_aside(storage.manifest(self.directory, MODEL, CheckpointError).key)
-        except CheckpointError:
-            return
-        if path.is_file() and not aside.exists():
-            path.replace(aside)
+        """Delete what the run no longer needs, once its model is safe in its place."""
+        keep.tidy(self.directory, self.key, self.model_key)
 
     def _sitting(self, state: TrainState, log: MetricsLog, request: StopRequest, task: Task) -> None:
         """Train until the end or a rollback."""
@@ -203,7 +159,7 @@ class Run:
                     f"{self.checkpoints}: no checkpoint here is whole",
                     hint="delete this directory to train from the beginning",
                 )
-            self._set_metrics_aside()
+            keep.set_metrics_aside(self.directory)
             return 0
         values = self._load(newest, state)
         self.progress.say(f"resuming after step {state.step} of {self.recipe.steps}")
@@ -248,12 +204,7 @@ class Run:
                 write_model(partial, self.model, self.tokenizer, self.provenance)
                 training_state.write(partial, state.optimizer, values)
                 storage.seal(partial, training_state.KIND, self.key, {}, {"step": state.step})
-            there = training_state.steps(self.checkpoints)
-            # What is ahead of us was damaged and passed over: it must not push out what is whole.
-            kept = {*[step for step in there if step <= state.step][-self.recipe.keep_last :], state.best_step}
-            for step in there:
-                if step not in kept:
-                    storage.discard(training_state.path(self.checkpoints, step))
+            keep.retain(self.checkpoints, state.step, self.recipe.keep_last, state.best_step)
 
     def _watch(self, step: Step, state: TrainState) -> None:
         """Say what went wrong with a step, naming its batch; stop where the policy or patience ends."""
@@ -294,7 +245,7 @@ class Run:
         self._load(newest, state)
         if sum(number > state.step for number in left_out) > MOST_ROLLBACKS:
             raise DivergenceError(
-                f"step {step.number}: {step.verdict.reason}; {MOST_ROLLBACKS} rollbacks to step {state.step} did not help",
+                f"step {step.number}: {step.verdict.reason}, after {MOST_ROLLBACKS} rollbacks to step {state.step}",
                 hint="lower training.learning_rate, or look at the batches named in metrics.jsonl",
             )
         state.left_out = left_out

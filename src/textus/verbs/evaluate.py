@@ -21,21 +21,24 @@ from textus.evaluation.estimate import Evaluation, Measured
 from textus.evaluation.perplexity import evaluate as measure
 from textus.progress import SILENT, Progress
 from textus.verbs.load import load
+from textus.verbs.settings import kept_settings
 
 
 def evaluate(
     model: str | Path | Checkpoint,
     texts: str | Path | Sequence[str | Path] = (),
     *,
+    split: str = "validation",
     stride: int | Literal["auto"] = "auto",
     device: str = "cpu",
-    config: CorpusConfig = CorpusConfig(),  # noqa: B008 - frozen
+    config: CorpusConfig | Literal["run"] = "run",
     progress: Progress = SILENT,
 ) -> Evaluation:
-    """Return loss, perplexity and bits per byte with standard errors, on `texts` or on the run's validation part.
+    """Return loss, perplexity and bits per byte with standard errors, on `texts` or on a part of the run's corpus.
 
-    `texts` are read and cleaned as a corpus is, nothing is deduplicated or split. Windows advance by `stride` new
-    tokens (auto: half the context), so each token is predicted from at least the rest of a context.
+    `texts` are read and cleaned as `config` says, or as the run's own corpus was; nothing is deduplicated or split.
+    Windows advance by `stride` new tokens (auto: half the context), so each token is predicted from at least the rest
+    of a context.
     """
     opened = model if isinstance(model, Checkpoint) else load(model, device=device)
     context = opened.model.config.context_length
@@ -43,18 +46,21 @@ def evaluate(
     step = max(1, context // 2) if stride == "auto" else stride
     if not 1 <= step <= context:
         raise ConfigError(f"a stride of {step} does not fit a context of {context}", hint=f"give 1 to {context}")
+    if paths and split != "validation":
+        raise ConfigError(f"texts were given, and the {split} part as well", hint="measure one, then the other")
     if paths:
-        documents = list(_documents(paths, config, progress))
+        reading = kept_settings(opened.directory).corpus if config == "run" else config
+        documents = list(_documents(paths, reading, progress))
         data = DataHash.of(document.id for document in documents)
         framed: Iterable[Measured] = (frame(opened.tokenizer, document) for document in documents)
     else:
-        split = _validation(opened.directory)
-        if split.tokenizer_fingerprint != opened.tokenizer.fingerprint:
+        part = _part(opened.directory, split)
+        if part.tokenizer_fingerprint != opened.tokenizer.fingerprint:
             raise ArtefactError(
                 f"{opened.directory}: its shards were made with another tokenizer",
                 hint="run `textus train` on it again, or name the texts to measure on",
             )
-        data, framed = split.data_fingerprint, split_documents(split)
+        data, framed = part.data_fingerprint, split_documents(part)
     return measure(opened.model, opened.tokenizer, framed, data=data, stride=step, progress=progress)
 
 
@@ -65,10 +71,8 @@ def _documents(paths: Sequence[str | Path], config: CorpusConfig, progress: Prog
             yield Document(text, document.source, document.meta)
 
 
-def _validation(directory: Path) -> TokenSplit:
+def _part(directory: Path, name: str) -> TokenSplit:
     try:
-        return Shards.open(directory / "shards").split("validation")
+        return Shards.open(directory / "shards").split(name)
     except ArtefactError:
-        raise ArtefactError(
-            f"{directory}: has no validation part beside it", hint="name the texts to measure on"
-        ) from None
+        raise ArtefactError(f"{directory}: has no {name} part beside it", hint="name the texts to measure on") from None

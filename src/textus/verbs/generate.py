@@ -13,7 +13,7 @@ from textus.decoding.generate import Completion as Completion
 from textus.decoding.generate import Piece, collect
 from textus.decoding.generate import generate as write
 from textus.verbs.load import load
-from textus.verbs.settings import FILE, RunSettings
+from textus.verbs.settings import kept_settings
 
 
 def stream(
@@ -52,6 +52,5 @@ def generate(model: str | Path | Checkpoint, prompt: str, *, n: int = 1, **sampl
 
 
 def run_sampling(directory: Path) -> SamplingConfig:
-    """Return how a run writes unless told otherwise; the defaults for a model directory without `run.toml`."""
-    path = directory / FILE
-    return settings.load(RunSettings, path).sampling if path.is_file() else SamplingConfig()
+    """Return how a run writes unless told otherwise."""
+    return kept_settings(directory).sampling

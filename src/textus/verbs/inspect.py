@@ -149,8 +149,8 @@ def _window(place: Path, number: int, split_name: str) -> Report:
         context, seed = planned["model"]["context_length"], planned["training"]["seed"]
     split = shards.split(split_name)
     windows = Windows(split, context, 1, seed, ordered=split_name != "train")
-    if number < 0:
-        raise ConfigError(f"no window {number}", hint="windows are numbered from 0, through all epochs")
+    if not 0 <= number < 2**63:
+        raise ConfigError(f"no window {number}", hint="windows are numbered from 0, through all epochs, to 2^63 - 1")
     sources = windows.sources(number)
     table = Table(("document", "from token", "to token"), tuple((s.document, s.start, s.stop) for s in sources))
     shown = Prose(_show_window(split, tokenizer, context, number, seed, ordered=split_name != "train"), verbatim=True)

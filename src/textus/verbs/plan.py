@@ -22,11 +22,11 @@ from textus.progress import SILENT, Progress
 from textus.training import machine
 from textus.training.config import TrainConfig
 from textus.training.identity import differences, named
+from textus.training.keep import CHECKPOINTS
 from textus.training.loop import TrainState, train
 from textus.training.plan import Plan, TextSize, retime
 from textus.training.plan import plan as make_plan
 from textus.training.recipe import HARMLESS, Recipe
-from textus.training.run import CHECKPOINTS
 from textus.verbs.settings import RunSettings, resolve
 from textus.verbs.stages import Stages
 

@@ -53,6 +53,12 @@ class RunSettings(Settings):
         return Path("runs") / (Path(name).resolve().name.partition(".")[0] or "run")
 
 
+def kept_settings(directory: Path) -> RunSettings:
+    """Return the settings that a run's directory keeps; the defaults for a model directory without `run.toml`."""
+    path = directory / FILE
+    return settings.load(RunSettings, path) if path.is_file() else RunSettings()
+
+
 def resolve(
     inputs: str | Path | Sequence[str | Path],
     out: str | Path,

@@ -6,9 +6,9 @@ from typing import Any
 
 from textus import config as settings_module
 from textus.report import Chart, Prose, Report, Section, Table
+from textus.training.keep import METRICS
 from textus.training.log import read_metrics
 from textus.training.plan import Plan
-from textus.training.run import METRICS
 from textus.verbs.measures import Measures
 from textus.verbs.stages import Stages
 

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import textus
+from textus.errors import ArtefactError, ConfigError
+
+
+def test_any_part_of_the_corpus_can_be_measured(trained: Path) -> None:
+    run = trained / "runs" / "first"
+    found = {split: textus.evaluate(run, split=split) for split in ("validation", "train")}
+    corpus = textus.Corpus.open(run / "corpus")
+    assert {split: one.num_bytes for split, one in found.items()} == {split: corpus.num_bytes(split) for split in found}
+    assert found["train"].score("loss").data != found["validation"].score("loss").data
+
+
+def test_a_part_that_is_not_there_and_two_things_at_once_are_refused(trained: Path) -> None:
+    with pytest.raises(ArtefactError, match="has no test part"):
+        textus.evaluate(trained / "runs" / "first", split="test")
+    with pytest.raises(ConfigError, match="the train part as well"):
+        textus.evaluate(trained / "runs" / "first", trained / "notes.md", split="train")
