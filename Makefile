@@ -13,7 +13,7 @@ demo: venv
 	$(BIN)/textus demo
 
 test: venv lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: venv
 	$(BIN)/ruff format --check .
