@@ -69,10 +69,10 @@ CASES: dict[str, dict[str, Any]] = {
     "many epochs": {"steps": 40, "batch_tokens": 24 * 16, "micro_batch_tokens": 24 * 16, "checkpoint_every": 7},
     "bf16": {"precision": "bf16", "model": {"dropout": 0.1}},
     "fp16": {"precision": "fp16"},
-    "spikes": {"objective": planted((14, 15, 21), 4.0), "steps": 24, "spike_window": 16, "checkpoint_every": 5},
+    "spikes": {"objective": planted((14, 15, 21), 40.0), "steps": 24, "spike_window": 16, "checkpoint_every": 5},
     "cosine, untied, no clip": {"schedule": "cosine", "gradient_clip": "off", "model": {"tied_embeddings": False}},
     "last": {"select": "last", "keep_last": 1},
-    "best": {"learning_rate": 0.3, "final_learning_rate": 1.0, "evaluate_every": 1, "steps": 14},
+    "best": {"learning_rate": 3.0, "final_learning_rate": 1.0, "evaluate_every": 1, "steps": 14},
 }
 
 
@@ -335,7 +335,8 @@ def test_a_rollback_before_the_first_checkpoint_stops(bench: Any, tmp_path: Path
 
 
 def test_rollbacks_that_do_not_help_stop(bench: Any, tmp_path: Path) -> None:
-    run = bench.run(tmp_path, objective=planted((9, 10, 11, 12, 13, 14)), on_divergence="rollback", steps=20)
+    settings = {"on_divergence": "rollback", "steps": 20, "evaluate_every": 100}
+    run = bench.run(tmp_path, objective=planted((9, 10, 11, 12, 13, 14)), **settings)
     with pytest.raises(DivergenceError, match="loss is nan, after 3 rollbacks to step 8"):
         run.finish()
 
@@ -344,7 +345,7 @@ def test_rollbacks_that_do_not_help_stop(bench: Any, tmp_path: Path) -> None:
 def test_eight_bad_steps_in_a_row_stop_every_policy(bench: Any, tmp_path: Path, policy: str) -> None:
     bad = tuple(range(4, 100))
     run = bench.run(
-        tmp_path, objective=Planted(bad), on_divergence=policy, steps=100, checkpoint_every=1, evaluate_every=100
+        tmp_path, objective=planted(bad), on_divergence=policy, steps=100, checkpoint_every=1, evaluate_every=100
     )
     with pytest.raises(DivergenceError, match="step 11: loss is nan"):
         run.finish()

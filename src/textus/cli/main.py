@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import io
 import os
 import signal
 import sys
@@ -72,9 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _abandon_stdout()  # the reader of our output has left, as `head` does: nothing is wrong
         return _BROKEN_PIPE
     except (Exception, KeyboardInterrupt) as error:
-        known = _known(error)
-        if known is None and with_traceback:
+        if with_traceback and not isinstance(error, TextusError | KeyboardInterrupt):
             raise
+        known = _known(error)
         return _say(known) if known else _unexpected(error)
 
 
@@ -109,9 +110,12 @@ def _known(error: BaseException) -> TextusError | None:
         return ResourceError(
             "not enough memory", hint="lower training.micro_batch_tokens, the context or the model's size"
         )
-    if isinstance(error, OSError) and error.filename is None and error.strerror and _writes_nowhere():
-        _abandon_stdout()
-        return ResourceError(f"stdout: {error.strerror}", hint="send the output to a place that can take it")
+    if isinstance(error, OSError) and error.strerror:
+        if error.filename is not None:
+            return ResourceError(f"{error.filename}: {error.strerror}", hint="check the path, its permissions and disk")
+        if _refuses(sys.stdout):
+            _abandon_stdout()
+            return ResourceError(f"stdout: {error.strerror}", hint="send the output to a place that can take it")
     return None
 
 
@@ -144,14 +148,15 @@ def _without_traceback(words: Sequence[str]) -> tuple[list[str], bool]:
 
 def _never_fail_to_print(stream: TextIO | None) -> None:
     """Escape what the encoding of `stream` lacks: a text of the user's may hold anything."""
-    if stream is not None and hasattr(stream, "reconfigure"):
+    if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
 
 
-def _writes_nowhere() -> bool:
-    """Tell whether stdout refuses what was printed."""
+def _refuses(stream: TextIO | None) -> bool:
+    """Tell whether a stream does not take what was printed."""
     try:
-        sys.stdout.flush()
+        if stream is not None:
+            stream.flush()
     except OSError:
         return True
     return False

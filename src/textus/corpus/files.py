@@ -48,6 +48,8 @@ def list_files(inputs: Sequence[str | Path], log: ReadLog | None = None) -> list
     """
     log = ReadLog() if log is None else log
     found: dict[Path, Path] = {}
+    if "" in inputs:  # which Python takes for the current folder
+        raise InputError("a name of no characters was given", hint="name files or folders; is a variable empty?")
     for given in map(Path, inputs):
         for path in _below(given, log):
             found.setdefault(path.resolve(), path)

@@ -50,7 +50,7 @@ class TrainConfig(Settings):
     """Arithmetic of the matrix products; weights stay float32. fp16 scales the loss against underflow."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute."""
-    threads: Count | AUTO = "auto"
+    threads: Annotated[int, Range(1, 1024)] | AUTO = "auto"
     """CPU threads."""
     compile: Literal["auto", "on", "off"] = "auto"
     """torch.compile: auto uses it on a GPU for runs that are long enough to win back the compilation."""

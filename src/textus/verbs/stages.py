@@ -6,18 +6,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from textus import storage
 from textus.corpus import demo
 from textus.corpus import pipeline as corpus_stage
 from textus.corpus.pipeline import Corpus
 from textus.dataset import tokenize as shards_stage
 from textus.dataset.tokenize import Shards
-from textus.errors import ConfigError
+from textus.errors import ConfigError, ResourceError
 from textus.progress import SILENT, Progress
 from textus.tokenizer import train as tokenizer_stage
 from textus.tokenizer.tokenizer import Tokenizer
-from textus.verbs.settings import RunSettings
+from textus.verbs.settings import FILE, RunSettings
 
 DEMO = "demo:"
+_SIGNS = (FILE, storage.MANIFEST, *(f"{stage}/{storage.MANIFEST}" for stage in ("corpus", "tokenizer", "shards")))
+"""Files of which every run has one, however early it was stopped."""
 
 
 @dataclass
@@ -26,6 +29,9 @@ class Stages:
 
     settings: RunSettings
     progress: Progress = SILENT
+
+    def __post_init__(self) -> None:
+        _refuse_strangers(self.directory)
 
     @property
     def directory(self) -> Path:
@@ -57,3 +63,16 @@ class Stages:
     def shards(self) -> Shards:
         """Turn every part into tokens."""
         return shards_stage.build(self.corpus, self.tokenizer, self.directory / "shards", self.progress)
+
+
+def _refuse_strangers(directory: Path) -> None:
+    """Raise `ResourceError` where a directory holds files, and none that tell of a run: they might be written over."""
+    with storage.refusals(directory):
+        if not directory.is_dir() or any((directory / name).is_file() for name in _SIGNS):
+            return
+        strange = sorted(path.name for path in directory.iterdir() if not path.name.startswith("."))
+    if strange:
+        raise ResourceError(
+            f"{directory}: holds files that Textus did not make ({', '.join(strange[:3])})",
+            hint="choose a new directory with -o; a run's own is known by what is in it",
+        )
