@@ -40,7 +40,9 @@ def measure(batch: TextBatch) -> dict[str, Column]:
         candidates = candidates[candidates + size <= words.offsets[words.owners[candidates] + 1]]
         found = groups(batch.word_runs(candidates, size), words.owners[candidates])
         if size in TOP:
-            columns[f"top_{size}gram"] = per(_top(found, candidates, size, before, words.owners, characters), characters)
+            columns[f"top_{size}gram"] = per(
+                _top(found, candidates, size, before, words.owners, characters), characters
+            )
         if size in DUPLICATE:
             again = _again(found, candidates)
             columns[f"duplicate_{size}gram"] = per(_covered(again, size, before, words.owners, len(batch)), characters)

@@ -12,6 +12,7 @@ from textus.corpus.filters.feature import (
     C4,
     FINEWEB,
     GOPHER,
+    OURS,
     Column,
     Feature,
     any_of,
@@ -34,9 +35,12 @@ FEATURES = (
     Feature("sentences", "places where . ! or ? stands before white space, a closing mark or the end", C4, "count",
             "few sentences", "many sentences"),
     Feature("lorem_ipsum", "occurrences of lorem ipsum", C4, "count", "", "lorem ipsum"),
+    Feature("placeholder_words", "lorem, ipsum, dolor, amet, consectetur, adipiscing, elit and eiusmod among the words",
+            OURS, "share", "", "placeholder text"),
     Feature("breaks_per_word", "line breaks for each word", FINEWEB, "ratio", "few line breaks", "lists"),
 )  # fmt: skip
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
+PLACEHOLDERS = ("lorem", "ipsum", "dolor", "amet", "consectetur", "adipiscing", "elit", "eiusmod")
 SENTENCE_ENDS, CLOSING = ".!?。！？", "\"'”’»)]」』）"
 
 
@@ -55,6 +59,7 @@ def measure(batch: TextBatch) -> dict[str, Column]:
         "ellipses_per_word": per(count_at(_ellipses(batch), batch.starts), numbers),
         "sentences": count_at(_sentence_ends(batch), batch.starts),
         "lorem_ipsum": count_at(phrase(batch, "lorem ipsum"), words.offsets),
+        "placeholder_words": per(sum(count_at(phrase(batch, word), words.offsets) for word in PLACEHOLDERS), numbers),
         "breaks_per_word": per(batch.lines.counts - 1, numbers),
     }
 
