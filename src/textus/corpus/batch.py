@@ -172,9 +172,20 @@ class TextBatch:
         np.cumsum(numbers, out=offsets[1:])
         starts = np.arange(offsets[-1]) + np.repeat(self.words.offsets[:-1] - offsets[:-1], numbers)
         ends = np.minimum(starts + size, np.repeat(self.words.offsets[1:], numbers))
-        powers, inverses = _powers(len(self.word_hashes))
-        sums = _prefix_sums(self.word_hashes * powers[:-1])
-        return mixed((sums[ends] - sums[starts]) * inverses[starts]), offsets
+        return self._runs(starts, ends), offsets
+
+    def word_runs(self, starts: Index, size: int) -> Hashes:
+        """Hash the `size` words from each of `starts` on, numbers of words, as `ngrams` does; all must be there."""
+        return self._runs(starts, starts + size)
+
+    def _runs(self, starts: Index, ends: Index) -> Hashes:
+        sums, (_, inverses) = self._word_sums, _powers(len(self.word_hashes))
+        return mixed((sums[ends] - sums[starts]) * inverses[starts])
+
+    @cached_property
+    def _word_sums(self) -> Hashes:
+        powers, _ = _powers(len(self.word_hashes))
+        return _prefix_sums(self.word_hashes * powers[:-1])
 
     @cached_property
     def _sums(self) -> Hashes:
