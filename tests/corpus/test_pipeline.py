@@ -11,7 +11,8 @@ import pytest
 from textus import storage
 from textus.corpus.config import CorpusConfig
 from textus.corpus.document import Document
-from textus.corpus.pipeline import Corpus, build, build_from
+from textus.corpus.corpus import Corpus
+from textus.corpus.pipeline import build, build_from
 from textus.errors import ArtefactError, ConfigError, CorpusError, InputError, ResourceError
 
 DATA = Path(__file__).parents[2] / "../shared/data"

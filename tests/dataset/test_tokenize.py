@@ -4,7 +4,8 @@ import pytest
 
 from textus.corpus.config import CorpusConfig
 from textus.corpus.document import Document
-from textus.corpus.pipeline import Corpus, build_from
+from textus.corpus.corpus import Corpus
+from textus.corpus.pipeline import build_from
 from textus.dataset import tokenize
 from textus.dataset.shard import DataHash
 from textus.dataset.tokenize import Shards, build

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from textus.config import Count, Natural, Positive, Range, Settings
+from textus.corpus.duplicates.config import DuplicatesConfig
+from textus.corpus.filters.profiles import FilterConfig
+from textus.corpus.privacy.config import PrivacyConfig
+from textus.corpus.work.config import WorkConfig
 from textus.errors import ConfigError
 
 MEGABYTE = 1_000_000
@@ -23,8 +27,8 @@ class CorpusConfig(Settings):
     """How text files are encoded; "auto" tries the byte order mark, UTF-8, then a guess that the report names."""
     fix_unicode: bool = True
     """Repair text that was decoded wrongly (â€™ for ’) and compose accents (NFC)."""
-    deduplicate: bool = True
-    """Drop documents whose text, apart from white space, was there before."""
+    deduplicate: Literal["near", "exact", "none"] = "near"
+    """Drop documents that are nearly the same as one that stays, only those of the same words, or none."""
     minimum_characters: Natural = 1
     """Drop documents that are shorter than this after cleaning."""
     maximum_document_mb: Positive = 16.0
@@ -39,6 +43,16 @@ class CorpusConfig(Settings):
     """Files or folders to measure on, instead of a share of the input; their duplicates leave training."""
     unreadable: Literal["stop", "skip"] = "stop"
     """What to do at a file or record that cannot be read: stop with its name, or skip it and report it."""
+    priority: tuple[str, ...] = ()
+    """Sources by which documents are kept where others are like them, the first first, as the report names sources."""
+    filter: FilterConfig = field(default_factory=FilterConfig)
+    """Which texts are good enough."""
+    privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
+    """What is done about personal data."""
+    duplicates: DuplicatesConfig = field(default_factory=DuplicatesConfig)
+    """How near duplicates are found, and which are dropped."""
+    work: WorkConfig = field(default_factory=WorkConfig)
+    """Who does the work, and in what pieces."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,96 +1,59 @@
-"""The whole stage: read, clean, deduplicate, split, and keep the result as a directory.
+"""The whole stage: from files to a corpus in a directory, in steps of which each is kept until its inputs change.
 
-Documents pass through twice, so that memory stays bounded whatever the corpus: once to a staging file while their
-digests and sizes are gathered (some 60 bytes a document), and once from there into the splits.
+```
+plan -> measure (each piece) -> search, join, spell, compare (near duplicates) -> decide -> write (each piece) -> seal
+```
+Every arrow is a directory of files with a manifest, made by a task that any process can do, on any machine with the
+same disk; running again goes on where the last run was stopped. Another threshold needs another decision and no more.
+Documents are numbered in the order of the input, so that the result does not depend on who did what.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from textus import fingerprint, storage
-from textus.corpus.config import CorpusConfig
+from textus.config import kinds
+from textus.corpus.config import MEGABYTE, CorpusConfig
+from textus.corpus.corpus import CORPUS_VERSION, KIND, REPORT, Corpus
 from textus.corpus.document import Document
-from textus.corpus.files import list_files
-from textus.corpus.funnel import as_record, as_report
+from textus.corpus.inputs import Part, list_parts
 from textus.corpus.log import ReadLog
-from textus.corpus.read import read
-from textus.corpus.split import SPLITS, Split, by_tail
-from textus.corpus.stage import STAGED, How, Stage
-from textus.corpus.store import DocumentWriter, document_files, read_documents
-from textus.errors import CorpusError
+from textus.corpus.steps import near
+from textus.corpus.steps.decide import DECISIONS, SUMMARY, Case, decide
+from textus.corpus.steps.exact import ranks, representatives
+from textus.corpus.steps.measure import DOCUMENTS, LOG, Files, Piece, Source, Staged, measure
+from textus.corpus.steps.seal import Sealing, seal
+from textus.corpus.steps.table import Measured, gather, number_pieces
+from textus.corpus.steps.write import Writing, write
+from textus.corpus.store import DocumentWriter, document_files
+from textus.corpus.work.bench import Bench
+from textus.corpus.work.carriers import chosen
+from textus.corpus.work.task import Task, perform
+from textus.errors import InputError
 from textus.progress import SILENT, Progress
-from textus.report import Report
 
-CORPUS_VERSION = 1
-"""Raised whenever the same input and settings give other documents, so that cached corpora are made again."""
-KIND = "corpus"
-_REPORT = "report.json"
-
-
-class Corpus:
-    """A directory of clean documents in splits, opened for reading."""
-
-    def __init__(self, directory: Path, manifest: storage.Manifest) -> None:
-        self.directory = directory
-        self.manifest = manifest
-
-    @classmethod
-    def open(cls, directory: Path) -> Corpus:
-        """Open a corpus; raise `ArtefactError` when it is missing, damaged or something else."""
-        return cls(directory, storage.manifest(directory, KIND))
-
-    @property
-    def fingerprint(self) -> str:
-        """Return the hash of all documents in order, by split: equal ones hold the same text."""
-        return str(self.manifest.facts["fingerprint"])
-
-    @property
-    def splits(self) -> tuple[Split, ...]:
-        """Name the splits that hold documents."""
-        return tuple(name for name in SPLITS if name in self.manifest.facts["splits"])
-
-    def documents(self, split: Split) -> Iterator[Document]:
-        """Yield the documents of a split in order."""
-        self._facts(split)
-        return read_documents(self.directory, split)
-
-    def count(self, split: Split) -> int:
-        """Return how many documents a split holds."""
-        return self._facts(split)["documents"]
-
-    def num_bytes(self, split: Split) -> int:
-        """Return the size of a split's texts in UTF-8."""
-        return self._facts(split)["bytes"]
-
-    def report(self) -> Report:
-        """Tell what was read, dropped, repaired and split, and how."""
-        return as_report(storage.read_json(self.directory / _REPORT))
-
-    def _facts(self, split: Split) -> dict[str, int]:
-        if split not in self.splits:
-            raise CorpusError(
-                f"{self.directory}: no {split} part; there is {', '.join(self.splits)}",
-                hint=f"set corpus.{split}_fraction above 0 and make the corpus again",
-            )
-        facts: dict[str, int] = self.manifest.facts["splits"][split]
-        return facts
+WORK = ".work"
+"""Added to a corpus' name, the place of what is kept beside it: measures and decisions, by step and key."""
+_MOST_PIECES = 4096
+FIRST = "first.npy"
 
 
 def build(inputs: Sequence[str | Path], directory: Path, config: CorpusConfig, progress: Progress = SILENT) -> Corpus:
     """Make a corpus of files and folders, or reopen it when neither they nor the settings have changed."""
     log = ReadLog(stop=config.unreadable == "stop")
-    given = _validation_files(config)
-    set_apart = {path.resolve() for path in given}
-    files = [path for path in list_files(inputs, log) if path.resolve() not in set_apart]
-    key = fingerprint.of_value([CORPUS_VERSION, _stamps(files), _stamps(given), config])
-    documents = read(files, config, progress, log)
-    return _cached(key, directory, lambda: _make(documents, given, key, directory, config, progress, log))
+    given = _given(config)
+    parts = _parts(inputs, config, log)
+    parts = [part for part in parts if part.place not in {part.place for part in given}]
+    key = _key([part.identity for part in parts], given, config)
+    if storage.is_fresh(directory, KIND, key):
+        return Corpus.open(directory)
+    pieces = _pieces(given, config, held_out=True) + _pieces(parts, config, held_out=False)
+    return _Pipeline(directory, config, progress, log).make(pieces, key)
 
 
 def build_from(
@@ -98,76 +61,142 @@ def build_from(
 ) -> Corpus:
     """Make a corpus of documents that `key` identifies, or reopen it without asking for the first of them."""
     log = ReadLog(stop=config.unreadable == "stop")
-    given = _validation_files(config)
-    full_key = fingerprint.of_value([CORPUS_VERSION, key, _stamps(given), config])
-    return _cached(full_key, directory, lambda: _make(documents, given, full_key, directory, config, progress, log))
+    given = _given(config)
+    full_key = _key(key, given, config)
+    if storage.is_fresh(directory, KIND, full_key):
+        return Corpus.open(directory)
+    pipeline = _Pipeline(directory, config, progress, log)
+    staged = [Piece(source, False, config) for source in pipeline.staged(documents, key)]
+    return pipeline.make(_pieces(given, config, held_out=True) + staged, full_key)
 
 
-def _validation_files(config: CorpusConfig) -> list[Path]:
-    return list_files(config.validation) if config.validation else []
+def stage(place: Path, payload: tuple[Iterable[Document], int]) -> Mapping[str, Any]:
+    """Write documents as they come, to be read again by tasks."""
+    documents, file_bytes = payload
+    with DocumentWriter(place, DOCUMENTS, file_bytes) as writer:
+        for document in documents:
+            writer.append(document)
+    return {"documents": writer.count}
 
 
-def _cached(key: str, directory: Path, make: Callable[[], Corpus]) -> Corpus:
-    return Corpus.open(directory) if storage.is_fresh(directory, KIND, key) else make()
+def mark_first(place: Path, payload: tuple[tuple[Measured, ...], tuple[str, ...]]) -> Mapping[str, Any]:
+    """Write which documents stand for all of their text: only these are compared with others."""
+    pieces, priority = payload
+    whole = gather(pieces)
+    first = representatives(whole, ranks(whole, priority))
+    np.save(place / FIRST, first == np.arange(len(whole)))
+    return {}
 
 
-def _stamps(files: Sequence[Path]) -> list[tuple[str, int, int]]:
-    """Tell files apart by place, size and time of change, without reading them."""
-    found = [(path.resolve(), path.stat()) for path in files]
-    return [(place.as_posix(), status.st_size, status.st_mtime_ns) for place, status in found]
+class _Pipeline:
+    """The steps of one run."""
 
+    def __init__(self, directory: Path, config: CorpusConfig, progress: Progress, log: ReadLog) -> None:
+        self.directory, self.config, self.progress, self.log = directory, config, progress, log
+        self.bench = Bench(directory.with_name(directory.name + WORK), chosen(config.work), progress)
 
-def _make(
-    documents: Iterable[Document],
-    given: Sequence[Path],
-    key: str,
-    directory: Path,
-    config: CorpusConfig,
-    progress: Progress,
-    log: ReadLog,
-) -> Corpus:
-    with storage.new_directory(directory) as partial:
-        with DocumentWriter(partial, STAGED) as writer:
-            stage = Stage(config, writer)
-            if given:
-                stage.take(read(given, config, progress, log), held_out=True)
-            stage.take(documents, held_out=False)
-        how, splits = stage.plan()
-        parts, content = _divide(partial, how, splits, config, progress)
-        for path in document_files(partial, STAGED):
-            path.unlink()
-        storage.write_json(partial / _REPORT, as_record(stage.funnel, log, how, parts))
-        facts = {"version": CORPUS_VERSION, "fingerprint": content, "how": how, "splits": parts}
-        storage.seal(partial, KIND, key, {"source": key}, facts)
-    if log.named:
-        progress.say(
-            f"{len(log.named)} remarks on what was read are in {directory / _REPORT}; the first: {log.named[0]}"
-        )
-    return Corpus.open(directory)
+    def staged(self, documents: Iterable[Document], key: str) -> list[Source]:
+        """Keep documents that come from Python; no other process could take them."""
+        task = self.bench.task("staged", stage, (documents, int(self.config.work.task_mb * MEGABYTE)), key)
+        perform(task)
+        return [Staged(path, key) for path in document_files(task.place, DOCUMENTS)]
 
+    def make(self, pieces: Sequence[Piece], key: str) -> Corpus:
+        """Take all steps, and put the result in its place."""
+        measured = self._measure(pieces)
+        pairs, compared = self._compare(measured)
+        decided = self._decide(Case(measured, pairs, compared, self.config))
+        self._publish(measured, decided, key)
+        if not self.config.work.keep:
+            self.bench.clear()
+        elif self.config.work.world == 1:  # another rank may still look at what this one needs no more
+            self.bench.tidy()
+        return Corpus.open(self.directory)
 
-def _divide(
-    directory: Path, how: How, splits: NDArray[np.int8], config: CorpusConfig, progress: Progress
-) -> tuple[dict[str, dict[str, int]], str]:
-    """Copy the staged documents into their splits; return the counts of each and the fingerprint of all."""
-    with ExitStack() as stack:
-        writers = {name: stack.enter_context(DocumentWriter(directory, name)) for name in SPLITS}
-        task = stack.enter_context(progress.task("split", len(splits), "documents"))
-        for split, document in zip(splits, read_documents(directory, STAGED), strict=True):
-            if how == "tails":
-                for name, words in by_tail(document.text, config):
-                    writers[name].append(Document(words, document.source, document.meta))
-            else:
-                writers[SPLITS[split]].append(document)
-            task.advance()
-    for name in SPLITS:
-        if not writers[name].count and (name != "test" or config.test_fraction):
-            raise CorpusError(
-                f"{writers['train'].num_bytes} bytes of text are too few to have a {name} part",
-                hint="give more text, or other files to measure on with corpus.validation=FILE",
+    def _measure(self, pieces: Sequence[Piece]) -> tuple[Measured, ...]:
+        tasks = [self.bench.task("measured", measure, piece, piece.key, piece.source.size) for piece in pieces]
+        places = self.bench.do("read", tasks, "B")
+        for place in places:
+            self.log.add(ReadLog.from_dict(storage.read_json(place / LOG)["log"]))
+        counts = [task.facts()["documents"] for task in tasks]
+        if not sum(counts):
+            raise InputError(
+                "nothing to read: " + ("; ".join(self.log.named[:3]) or "every file is empty"),
+                hint="give files with text in them",
             )
-    filled = [(name, writers[name]) for name in SPLITS if writers[name].count]
-    counts: dict[str, dict[str, int]] = {
-        name: {"documents": writer.count, "bytes": writer.num_bytes} for name, writer in filled
-    }
-    return counts, fingerprint.of_parts(f"{name} {writer.fingerprint}" for name, writer in filled)
+        return tuple(number_pieces(zip(places, [piece.held_out for piece in pieces], counts, strict=True)))
+
+    def _compare(self, pieces: tuple[Measured, ...]) -> tuple[Path, tuple[Path, ...]]:
+        """Compare what may be nearly the same: whether it is dropped or not, it must not straddle the split."""
+        config, bench = self.config.duplicates, self.bench
+        key = [[piece.place.name for piece in pieces], self.config.priority, config.signature]
+        marked = bench.do_one("same", bench.task("first", mark_first, (pieces, self.config.priority), key))
+        searches = near.plan_searches(pieces, marked / FIRST, config, int(self.config.work.memory_mb * MEGABYTE))
+        searched = [
+            bench.task("candidates", near.search, one, [key, one.bands, one.part, one.parts]) for one in searches
+        ]
+        found = tuple(bench.do("nearly the same", searched))
+        pairs = bench.do_one("pairs", bench.task("pairs", near.join, found, key))
+        spellings = [near.Spelling(piece, pairs, config.words) for piece in pieces]
+        spelt = tuple(bench.do("spell", [bench.task("spelt", near.spell, s, [key, s.piece.start]) for s in spellings]))
+        ranges = near.cut(pairs, spelt, self.config.work.memory_mb / 4)
+        comparisons = [near.Comparison(pairs, start, stop, spelt) for start, stop in ranges]
+        tasks = [bench.task("compared", near.compare, one, [key, one.start, one.stop]) for one in comparisons]
+        return pairs, tuple(bench.do("compare", tasks))
+
+    def _decide(self, case: Case) -> Path:
+        names = [[piece.place.name for piece in case.pieces], [place.name for place in case.compared]]
+        key = [names, settings_key(self.config)]
+        return self.bench.do_one("decide", self.bench.task("decided", decide, case, key))
+
+    def _publish(self, pieces: Sequence[Measured], decided: Path, key: str) -> None:
+        by_tails = storage.read_json(decided / SUMMARY)["how"] == "tails"
+        writings = [
+            Writing(piece.place, decided / DECISIONS, group, by_tails, self.config)
+            for group, piece in enumerate(pieces)
+        ]
+        tasks = [self.bench.task("written", write, one, [decided.name, one.group]) for one in writings]
+        written = tuple(self.bench.do("write", tasks))
+        sealing = Sealing(tuple(pieces), decided, written, self.config, self.log.as_dict())
+        place = self.directory.absolute()
+        self.bench.do_one("seal", Task(place, key, seal, sealing, kind=KIND))
+        if self.log.named:
+            self.progress.say(
+                f"{len(self.log.named)} remarks on what was read are in {self.directory / REPORT}; "
+                f"the first: {self.log.named[0]}"
+            )
+
+
+def _given(config: CorpusConfig) -> list[Part]:
+    """List what was given to measure on."""
+    return _parts(config.validation, config, ReadLog(stop=config.unreadable == "stop")) if config.validation else []
+
+
+def _parts(inputs: Sequence[str | Path], config: CorpusConfig, log: ReadLog) -> list[Part]:
+    return list_parts(inputs, config, log, int(config.work.task_mb * MEGABYTE))
+
+
+def _pieces(parts: Sequence[Part], config: CorpusConfig, held_out: bool) -> list[Piece]:
+    """Put parts together to pieces of about `task_mb`, or of 2, 4, 8, ... times as much where there are too many."""
+    size = config.work.task_mb * MEGABYTE
+    while sum(part.weight for part in parts) > _MOST_PIECES * size:
+        size *= 2
+    groups: list[list[Part]] = []
+    weight = size
+    for part in parts:
+        if weight >= size:
+            groups.append([])
+            weight = 0
+        groups[-1].append(part)
+        weight += part.weight
+    return [Piece(Files(tuple(group)), held_out, config) for group in groups]
+
+
+def _key(identity: Any, given: Sequence[Part], config: CorpusConfig) -> str:
+    return fingerprint.of_value([CORPUS_VERSION, identity, [part.identity for part in given], settings_key(config)])
+
+
+def settings_key(config: CorpusConfig) -> list[Any]:
+    """Return what of the settings can change the corpus: not who does the work."""
+    values = {name: getattr(config, name) for name in kinds(CorpusConfig) if name != "work"}
+    return [config.work.task_mb, values]

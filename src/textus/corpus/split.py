@@ -16,6 +16,8 @@ from textus.corpus.config import CorpusConfig
 from textus.corpus.text import border
 
 Split = Literal["train", "validation", "test"]
+How = Literal["documents", "tails", "given"]
+"""Whole documents are held out, or the end of each, or what the user gave."""
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 TRAIN, VALIDATION, TEST = range(3)
 _CLOSE_ENOUGH = 0.05

@@ -9,7 +9,7 @@ from pathlib import Path
 from tokenizers import pre_tokenizers, trainers
 
 from textus import fingerprint, storage
-from textus.corpus.pipeline import Corpus
+from textus.corpus.corpus import Corpus
 from textus.errors import TokenizerError
 from textus.progress import SILENT, Progress, Task
 from textus.tokenizer.config import TokenizerConfig

@@ -11,7 +11,7 @@ import torch
 from textus import fingerprint, storage
 from textus.checkpoint import checkpoint
 from textus.checkpoint.training_state import KIND as TRAINING_KIND
-from textus.corpus.pipeline import Corpus
+from textus.corpus.corpus import Corpus
 from textus.dataset.pack import Windows
 from textus.dataset.split import TokenSplit
 from textus.dataset.tokenize import Shards

@@ -9,7 +9,7 @@ from pathlib import Path
 from textus import storage
 from textus.corpus import demo
 from textus.corpus import pipeline as corpus_stage
-from textus.corpus.pipeline import Corpus
+from textus.corpus.corpus import Corpus
 from textus.dataset import tokenize as shards_stage
 from textus.dataset.tokenize import Shards
 from textus.errors import ConfigError, ResourceError

@@ -46,6 +46,11 @@ class DuplicatesConfig(Settings):
                 hint="4096 are the most; 28 x 4 miss one pair in two million at Jaccard 0.8",
             )
 
+    @property
+    def signature(self) -> tuple[int, ...]:
+        """Return the settings on which signatures, and so the pairs that are compared, depend."""
+        return self.words, self.bands, self.rows, self.seed, self.all_pairs, self.hubs
+
     def recall(self, likeness: float) -> float:
         """Return the probability that two documents of this Jaccard index are compared.
 

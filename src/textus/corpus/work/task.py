@@ -31,15 +31,17 @@ class Task:
     payload: Any
     size: float = 1.0
     """How much of the whole this is, in the unit of its progress bar."""
+    kind: str = KIND
+    """What its manifest calls the result."""
 
     @property
     def is_done(self) -> bool:
         """Tell whether the result is there, whole."""
-        return storage.is_fresh(self.place, KIND, self.key)
+        return storage.is_fresh(self.place, self.kind, self.key)
 
     def facts(self) -> dict[str, Any]:
         """Return what the work said of its result."""
-        return storage.manifest(self.place, KIND).facts
+        return storage.manifest(self.place, self.kind).facts
 
 
 def perform(task: Task) -> None:
@@ -48,4 +50,4 @@ def perform(task: Task) -> None:
         return
     with storage.new_directory(task.place) as new:
         facts = task.work(new, task.payload)
-        storage.seal(new, KIND, task.key, {}, facts)
+        storage.seal(new, task.kind, task.key, {}, facts)
