@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from textus.corpus.compression import InputFile
 from textus.corpus.config import CorpusConfig
-from textus.corpus.decode import decoded
+from textus.corpus.decode import Encoded
 from textus.corpus.log import ReadLog
 from textus.corpus.read import read
 from textus.corpus.records import json_lines, json_values, table
@@ -175,7 +175,8 @@ def test_a_record_beyond_the_limit_is_refused_in_bounded_memory(tmp_path, ending
 
     path = tmp_path / f"long.{ending}"
     format_of = {"jsonl": json_lines, "json": json_values, "csv": table}[ending]
-    blocks = decoded(Endless().blocks(0), "auto", path, ReadLog())
+    source = Encoded(Endless().blocks(0), "auto", path, ReadLog())
+    blocks = source if ending == "jsonl" else source.text()
     with pytest.raises(InputError, match=r"longer than 0\.001 MB"):
         list(format_of(InputFile(path, path.name), blocks, SMALL, ReadLog()))
 

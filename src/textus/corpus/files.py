@@ -26,6 +26,8 @@ TEXT = frozenset(_TEXT.split())
 """Endings read as plain text."""
 RECORDS = frozenset({".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet"})
 """Endings of files that hold one document a record."""
+LINES = frozenset({".jsonl", ".ndjson"})
+"""Those of them in which a record is a line."""
 HTML = frozenset({".html", ".htm", ".xhtml"})
 """Endings of web pages, of which the main text is read."""
 _BINARY = (
@@ -68,7 +70,12 @@ def names(files: Sequence[Path]) -> list[str]:
     # Not resolved: a link's target may lie anywhere.
     places = [Path(os.path.normpath(path.absolute())) for path in files]
     root = os.path.commonpath([place.parent for place in places]) if places else ""
-    return [place.relative_to(root).as_posix() for place in places]
+    return [_printable(place.relative_to(root).as_posix()) for place in places]
+
+
+def _printable(name: str) -> str:
+    r"""Write bytes of a name that are not UTF-8 as \xff, so that the name can be kept as text."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _below(given: Path, log: ReadLog) -> Iterator[Path]:
