@@ -19,6 +19,7 @@ KEYS = st.lists(st.sampled_from([1, 5, 2**63, 2**64 - 2, 2**64 - 1]), max_size=4
 
 
 @given(KEYS, st.randoms(use_true_random=False))
+@settings(max_examples=40)
 def test_small_groups_are_paired_each_with_each(keys: list[int], random) -> None:
     documents = random.sample(range(1000), len(keys))
     found = candidate_pairs(np.array(keys, np.uint64), np.array(documents, np.int64), DuplicatesConfig(all_pairs=64))
@@ -31,7 +32,7 @@ def test_small_groups_are_paired_each_with_each(keys: list[int], random) -> None
 
 
 @given(KEYS, st.integers(1, 5), st.sampled_from([2, 4, 64]))
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_ranges_together_give_what_one_gives(keys: list[int], ranges: int, all_pairs: int) -> None:
     config = DuplicatesConfig(all_pairs=all_pairs, hubs=2)
     values, documents = np.array(keys, np.uint64), np.arange(len(keys))
@@ -55,6 +56,7 @@ def test_a_document_is_not_paired_with_itself() -> None:
 
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2**32 - 1)), max_size=6), max_size=4))
+@settings(max_examples=40)
 def test_merged_pairs_are_there_once_in_order(parts) -> None:
     found = merged([np.array(part, np.int64).reshape(-1, 2) for part in parts])
     assert [tuple(pair) for pair in found.tolist()] == sorted({pair for part in parts for pair in part})

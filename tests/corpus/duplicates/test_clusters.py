@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textus.corpus.duplicates.clusters import clusters, components, preference, repeats, repeats_of
@@ -24,6 +24,7 @@ def as_pairs(edges: list[tuple[int, int]]) -> np.ndarray:
 
 
 @given(EDGES, ORDERS, st.randoms(use_true_random=False))
+@settings(max_examples=40)
 def test_kept_documents_are_no_pair_and_dropped_ones_have_a_better_kept_match(edges, order, random) -> None:
     places = np.argsort(order)
     scores = np.array([random.choice([0.8, 0.9, 1.0]) for _ in edges])
@@ -48,6 +49,7 @@ def test_kept_documents_are_no_pair_and_dropped_ones_have_a_better_kept_match(ed
 
 
 @given(EDGES)
+@settings(max_examples=40)
 def test_components_are_those_of_walking(edges) -> None:
     neighbours = {node: {node} for node in range(DOCUMENTS)}
     for a, b in edges:
@@ -70,6 +72,7 @@ def test_a_long_chain_is_one_component() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), max_size=20))
+@settings(max_examples=40)
 def test_preference_is_by_priority_then_length_then_order(documents) -> None:
     priorities, lengths = (np.array([pair[side] for pair in documents], np.int64) for side in (0, 1))
     wanted = sorted(range(len(documents)), key=lambda one: (documents[one][0], -documents[one][1], one))
@@ -100,6 +103,7 @@ def test_a_short_document_inside_a_long_one_goes_unless_it_is_preferred() -> Non
 
 
 @given(EDGES, st.lists(st.integers(0, 5), min_size=DOCUMENTS, max_size=DOCUMENTS), st.permutations(range(DOCUMENTS)))
+@settings(max_examples=40)
 def test_clusters_share_a_key_that_no_order_changes(edges, contents, order) -> None:
     keys = np.array([[content, 0] for content in contents], np.uint64)
     config, sizes = DuplicatesConfig(largest_cluster=1.0), np.ones(DOCUMENTS, np.int64)

@@ -17,7 +17,7 @@ SMALL = DuplicatesConfig(bands=3, rows=2)
 
 
 @given(TEXTS)
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_a_signature_depends_on_its_text_alone(texts: list[str]) -> None:
     together = band_keys(TextBatch(texts), SMALL)
     assert together.shape == (len(texts), 3)
@@ -27,6 +27,7 @@ def test_a_signature_depends_on_its_text_alone(texts: list[str]) -> None:
 
 
 @given(st.lists(st.lists(st.integers(0, 2**64 - 1), max_size=6), min_size=1, max_size=6))
+@settings(max_examples=40)
 def test_signatures_are_those_of_the_least_of_each_order(sets: list[list[int]]) -> None:
     offsets = np.cumsum([0] + [len(part) for part in sets])
     keys = keys_of(np.array([run for part in sets for run in part], np.uint64), offsets, SMALL)

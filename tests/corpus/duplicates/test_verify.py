@@ -23,7 +23,7 @@ def runs_of(text: str, size: int) -> set[tuple[int, ...]]:
 
 
 @given(TEXTS, st.integers(1, 6), st.sampled_from([1, 7, 1 << 20]))
-@settings(max_examples=80)
+@settings(max_examples=40)
 def test_overlaps_are_those_of_sets(texts: list[str], words: int, block: int) -> None:
     shingles, offsets = shingle_sets(TextBatch(texts), words)
     sets = [runs_of(text, words) for text in texts]

@@ -58,3 +58,31 @@ class DuplicatesConfig(Settings):
         [1.0, 1.0, 0.979, 0.836, 0.204]
         """
         return float(1 - (1 - likeness**self.rows) ** self.bands)
+
+
+@dataclass(frozen=True)
+class LeakageConfig(Settings):
+    """Say when a held-out document counts as seen in training."""
+
+    words: Count = 5
+    """How many words in a row are compared."""
+    likeness: Annotated[float, Range(0.2, 1)] = 0.5
+    """It is seen when a training document has at least this Jaccard index with it."""
+    containment: Annotated[float, Range(0.2, 1)] = 0.8
+    """It is seen when at least this share of its own five-word runs stands in one training document."""
+
+
+@dataclass(frozen=True)
+class SemanticConfig(Settings):
+    """Say which documents mean the same, by the angle between their embeddings."""
+
+    threshold: Annotated[float, Range(0, 1, open_low=True)] = 0.95
+    """Drop a document whose embedding has at least this cosine with that of one that is kept."""
+    exact_documents: Count = 20_000
+    """Up to how many documents each is compared with each; more are put into clusters first."""
+    cluster_documents: Count = 2_000
+    """How many documents a cluster holds about."""
+    assignments: Count = 2
+    """In how many of the nearest clusters each document is compared; more find more pairs across borders."""
+    seed: Natural = 0
+    """Where the search for clusters starts."""

@@ -55,21 +55,25 @@ def shingle_sets(batch: TextBatch, words: int = 5) -> tuple[Shingles, Index]:
     return packed.astype(np.uint32), starts.astype(np.int64)
 
 
-def overlaps(pairs: Pairs, shingles: Shingles, offsets: Index) -> Overlaps:
+def overlaps(
+    pairs: Pairs, shingles: Shingles, offsets: Index, others: tuple[Shingles, Index] | None = None
+) -> Overlaps:
     """Count what the two documents of each pair have in common; both numbers of a pair are places in `offsets`.
 
-    `shingles` may be a file mapped into memory: it is read in the order of the pairs, some megabytes at a time.
+    The second number is a place in `others`, where these are given. Sets may be files mapped into memory: they are
+    read in the order of the pairs, some megabytes at a time.
 
     >>> runs, offsets = shingle_sets(TextBatch(["a b c d e f", "A, b, c, d, e, g"]))
     >>> overlaps(np.array([[0, 1]]), runs, offsets).jaccard.tolist()
     [0.3333333333333333]
     """
-    sizes = np.diff(offsets)
-    first, second = sizes[pairs[:, 0]], sizes[pairs[:, 1]]
+    other_shingles, other_offsets = (shingles, offsets) if others is None else others
+    first, second = np.diff(offsets)[pairs[:, 0]], np.diff(other_offsets)[pairs[:, 1]]
     shared = np.zeros(len(pairs), np.int64)
     for start, end in _blocks(first + second):
-        block = pairs[start:end]
-        both = np.concatenate([_of(block[:, side], shingles, offsets, sizes) for side in (0, 1)])
+        left = _of(pairs[start:end, 0], first[start:end], shingles, offsets)
+        right = _of(pairs[start:end, 1], second[start:end], other_shingles, other_offsets)
+        both = np.concatenate((left, right))
         both.sort()
         twice = both[1:][both[1:] == both[:-1]]
         shared[start:end] = np.bincount((twice >> _HIGH).astype(np.int64), minlength=end - start)
@@ -92,9 +96,8 @@ def _blocks(costs: Index) -> Iterator[tuple[int, int]]:
         start, done = end, int(ends[end - 1])
 
 
-def _of(documents: Index, shingles: Shingles, offsets: Index, sizes: Index) -> NDArray[np.uint64]:
+def _of(documents: Index, sizes: Index, shingles: Shingles, offsets: Index) -> NDArray[np.uint64]:
     """Return the runs of documents one after the other, each below the place of its document."""
-    counts = sizes[documents]
-    ends = np.cumsum(counts)
-    places = np.arange(ends[-1]) + np.repeat(offsets[documents] - (ends - counts), counts)
-    return np.asarray((np.repeat(np.arange(len(documents), dtype=np.uint64), counts) << _HIGH) | shingles[places])
+    ends = np.cumsum(sizes)
+    places = np.arange(ends[-1]) + np.repeat(offsets[documents] - (ends - sizes), sizes)
+    return np.asarray((np.repeat(np.arange(len(documents), dtype=np.uint64), sizes) << _HIGH) | shingles[places])
