@@ -24,6 +24,10 @@ class Parser(argparse.ArgumentParser):
         """Raise a `ConfigError` instead of printing the usage."""
         raise ConfigError(f"{self.prog}: {message}", hint=f"`{self.prog} --help` shows what it takes")
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Let a stdout that takes nothing be told, which argparse passes over, and a closed one take nothing."""
+        print(message, end="", file=file)
+
 
 def stage_parser(verb: str, words: str) -> Parser:
     """Return the parser of a command that makes a stage of a run from texts and settings."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import importlib
 import io
 import os
@@ -113,7 +114,8 @@ def _known(error: BaseException) -> TextusError | None:
     if isinstance(error, OSError) and error.strerror:
         if error.filename is not None:
             return ResourceError(f"{error.filename}: {error.strerror}", hint="check the path, its permissions and disk")
-        if _refuses(sys.stdout):
+        # Whatever we write ourselves is named by `storage.refusals`.
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO) or _refuses(sys.stdout):
             _abandon_stdout()
             return ResourceError(f"stdout: {error.strerror}", hint="send the output to a place that can take it")
     return None

@@ -80,6 +80,7 @@ def train(
     """
     resolved = resolve(inputs, out, settings)
     with locked(resolved.directory):
+        storage.sweep(resolved.directory)
         return _train(Stages(resolved, progress), on_plan)
 
 
