@@ -11,20 +11,21 @@ from hypothesis import strategies as st
 
 from textus.corpus.config import CorpusConfig
 from textus.corpus.deduplicate import content_digest
-from textus.corpus.split import TEST, TRAIN, VALIDATION, Contents, as_times, by_document, by_tail, by_time, divide
+from textus.corpus.split import TEST, TRAIN, VALIDATION, as_times, by_document, by_tail, by_time, divide
 from textus.corpus.split_config import SplitConfig
 from textus.errors import ConfigError, CorpusError
 
 
-def contents(texts: list[str]) -> Contents:
-    found = Contents()
-    for text in texts:
-        found.append(content_digest(text), len(text.encode()))
-    return found
+class Contents:
+    """The digests and sizes of some texts."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self.keys = np.frombuffer(b"".join(map(content_digest, texts)), ">u8").reshape(-1, 2).astype(np.uint64)
+        self.sizes = np.array([len(text.encode()) for text in texts], np.int64)
 
 
 def choose(texts: list[str], validation: float = 0.05, test: float = 0.0) -> np.ndarray:
-    found = contents(texts)
+    found = Contents(texts)
     return by_document(found.keys, found.sizes, {VALIDATION: validation, TEST: test})
 
 
@@ -56,7 +57,7 @@ def test_duplicates_share_a_split_and_no_split_is_empty(texts, test):
 def test_shares_are_of_bytes(validation, test):
     sizes = np.random.default_rng(0).lognormal(6, 1.2, 2000).astype(int) + 1
     texts = [f"{number} " + "x" * size for number, size in enumerate(sizes)]
-    found = contents(texts)
+    found = Contents(texts)
     splits, total = choose(texts, validation, test), found.sizes.sum()
     assert found.sizes[splits == VALIDATION].sum() / total == pytest.approx(validation, rel=0.06)
     assert found.sizes[splits == TEST].sum() / total == pytest.approx(test, rel=0.06)
@@ -157,7 +158,7 @@ def test_what_is_no_time_is_named(values, words):
 
 
 def test_groups_stay_together_whatever_their_content():
-    found = contents([f"text {number}" for number in range(200)])
+    found = Contents([f"text {number}" for number in range(200)])
     names = [number % 20 for number in range(200)]
     splits = divide(SplitConfig(how="group", field="author"), found.keys, found.sizes, {VALIDATION: 0.2}, names)
     held_out = [name for name in range(20) if splits[name] == VALIDATION]
@@ -166,7 +167,7 @@ def test_groups_stay_together_whatever_their_content():
 
 
 def test_times_divide_and_content_asks_for_no_field():
-    found = contents([f"text {number}" for number in range(100)])
+    found = Contents([f"text {number}" for number in range(100)])
     years = [str(1900 + number) for number in range(100)]
     splits = divide(SplitConfig(how="time", field="year"), found.keys, found.sizes, {VALIDATION: 0.1}, years)
     assert splits.tolist() == [TRAIN] * 90 + [VALIDATION] * 10
@@ -179,7 +180,7 @@ def test_times_divide_and_content_asks_for_no_field():
 @pytest.mark.parametrize("how", ["group", "time"])
 @pytest.mark.parametrize("nothing", [None, "", float("nan")])
 def test_documents_without_the_field_are_named_or_trained_on(how, nothing):
-    found = contents([f"text {number}" for number in range(40)])
+    found = Contents([f"text {number}" for number in range(40)])
     values = [2000 + number if number != 39 else nothing for number in range(40)]
     with pytest.raises(CorpusError, match="1 of 40 documents have no `year`; the first is document 39"):
         divide(SplitConfig(how=how, field="year"), found.keys, found.sizes, {VALIDATION: 0.2}, values)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from textus.config import Count, Natural, Positive, Range, Settings
-from textus.corpus.duplicates.config import DuplicatesConfig
+from textus.corpus.duplicates.config import DuplicatesConfig, LeakageConfig
 from textus.corpus.filters.profiles import FilterConfig
 from textus.corpus.privacy.config import PrivacyConfig
+from textus.corpus.split_config import SplitConfig
 from textus.corpus.work.config import WorkConfig
 from textus.errors import ConfigError
 
@@ -51,6 +52,10 @@ class CorpusConfig(Settings):
     """What is done about personal data."""
     duplicates: DuplicatesConfig = field(default_factory=DuplicatesConfig)
     """How near duplicates are found, and which are dropped."""
+    split: SplitConfig = field(default_factory=SplitConfig)
+    """What decides which documents are held out."""
+    leakage: LeakageConfig = field(default_factory=LeakageConfig)
+    """When a held-out document counts as seen in training."""
     work: WorkConfig = field(default_factory=WorkConfig)
     """Who does the work, and in what pieces."""
 

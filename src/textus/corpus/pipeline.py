@@ -23,7 +23,7 @@ from textus.corpus.corpus import CORPUS_VERSION, KIND, REPORT, Corpus
 from textus.corpus.document import Document
 from textus.corpus.inputs import Part, list_parts
 from textus.corpus.log import ReadLog
-from textus.corpus.steps import near
+from textus.corpus.steps import leak, near
 from textus.corpus.steps.decide import DECISIONS, SUMMARY, Case, decide
 from textus.corpus.steps.exact import ranks, representatives
 from textus.corpus.steps.measure import DOCUMENTS, LOG, Files, Piece, Source, Staged, measure
@@ -31,7 +31,7 @@ from textus.corpus.steps.seal import Sealing, seal
 from textus.corpus.steps.table import Measured, gather, number_pieces
 from textus.corpus.steps.write import Writing, write
 from textus.corpus.store import DocumentWriter, document_files
-from textus.corpus.work.bench import Bench
+from textus.corpus.work.bench import Bench, Job
 from textus.corpus.work.carriers import chosen
 from textus.corpus.work.task import Task, perform
 from textus.errors import InputError
@@ -103,10 +103,16 @@ class _Pipeline:
 
     def make(self, pieces: Sequence[Piece], key: str) -> Corpus:
         """Take all steps, and put the result in its place."""
-        measured = self._measure(pieces)
-        pairs, compared = self._compare(measured)
-        decided = self._decide(Case(measured, pairs, compared, self.config))
-        self._publish(measured, decided, key)
+        try:
+            measured = self._measure(pieces)
+            pairs, compared = self._compare(measured)
+            decided = self._decide(Case(measured, pairs, compared, self.config))
+            self._publish(measured, decided, key)
+        except BaseException:
+            self.bench.prune()
+            raise
+        finally:
+            self.bench.carrier.stop()
         if not self.config.work.keep:
             self.bench.clear()
         elif self.config.work.world == 1:  # another rank may still look at what this one needs no more
@@ -115,51 +121,58 @@ class _Pipeline:
 
     def _measure(self, pieces: Sequence[Piece]) -> tuple[Measured, ...]:
         tasks = [self.bench.task("measured", measure, piece, piece.key, piece.source.size) for piece in pieces]
-        places = self.bench.do("read", tasks, "B")
+        places = self.bench.do("read", tasks)
         for place in places:
             self.log.add(ReadLog.from_dict(storage.read_json(place / LOG)["log"]))
-        counts = [task.facts()["documents"] for task in tasks]
-        if not sum(counts):
+        facts = [task.facts() for task in tasks]
+        if not any(fact["documents"] for fact in facts):
             raise InputError(
                 "nothing to read: " + ("; ".join(self.log.named[:3]) or "every file is empty"),
                 hint="give files with text in them",
             )
-        return tuple(number_pieces(zip(places, [piece.held_out for piece in pieces], counts, strict=True)))
+        return tuple(
+            number_pieces(
+                (place, piece.held_out, fact["documents"], fact["bytes"])
+                for place, piece, fact in zip(places, pieces, facts, strict=True)
+            )
+        )
 
     def _compare(self, pieces: tuple[Measured, ...]) -> tuple[Path, tuple[Path, ...]]:
         """Compare what may be nearly the same: whether it is dropped or not, it must not straddle the split."""
         config, bench = self.config.duplicates, self.bench
         key = [[piece.place.name for piece in pieces], self.config.priority, config.signature]
-        marked = bench.do_one("same", bench.task("first", mark_first, (pieces, self.config.priority), key))
+        marked = bench.one("same", "first", mark_first, (pieces, self.config.priority), key)
         searches = near.plan_searches(pieces, marked / FIRST, config, int(self.config.work.memory_mb * MEGABYTE))
-        searched = [
-            bench.task("candidates", near.search, one, [key, one.bands, one.part, one.parts]) for one in searches
-        ]
-        found = tuple(bench.do("nearly the same", searched))
-        pairs = bench.do_one("pairs", bench.task("pairs", near.join, found, key))
+        jobs = [Job(one, [key, one.bands, one.part, one.parts], near.search_bytes(one)) for one in searches]
+        found = bench.each("nearly the same", "candidates", near.search, jobs)
+        pairs = bench.one("pairs", "pairs", near.join, found, key)
         spellings = [near.Spelling(piece, pairs, config.words) for piece in pieces]
-        spelt = tuple(bench.do("spell", [bench.task("spelt", near.spell, s, [key, s.piece.start]) for s in spellings]))
+        jobs = [Job(one, [key, one.piece.start], one.piece.num_bytes) for one in spellings]
+        spelt = bench.each("spell", "spelt", near.spell, jobs)
         ranges = near.cut(pairs, spelt, self.config.work.memory_mb / 4)
         comparisons = [near.Comparison(pairs, start, stop, spelt) for start, stop in ranges]
-        tasks = [bench.task("compared", near.compare, one, [key, one.start, one.stop]) for one in comparisons]
-        return pairs, tuple(bench.do("compare", tasks))
+        jobs = [Job(one, [key, one.start, one.stop], near.PAIR_BYTES * (one.stop - one.start)) for one in comparisons]
+        return pairs, bench.each("compare", "compared", near.compare, jobs)
 
     def _decide(self, case: Case) -> Path:
         names = [[piece.place.name for piece in case.pieces], [place.name for place in case.compared]]
-        key = [names, settings_key(self.config)]
-        return self.bench.do_one("decide", self.bench.task("decided", decide, case, key))
+        return self.bench.one("decide", "decided", decide, case, [names, settings_key(self.config)])
 
     def _publish(self, pieces: Sequence[Measured], decided: Path, key: str) -> None:
-        by_tails = storage.read_json(decided / SUMMARY)["how"] == "tails"
+        by_tails, bench = storage.read_json(decided / SUMMARY)["how"] == "tails", self.bench
         writings = [
             Writing(piece.place, decided / DECISIONS, group, by_tails, self.config)
             for group, piece in enumerate(pieces)
         ]
-        tasks = [self.bench.task("written", write, one, [decided.name, one.group]) for one in writings]
-        written = tuple(self.bench.do("write", tasks))
-        sealing = Sealing(tuple(pieces), decided, written, self.config, self.log.as_dict())
-        place = self.directory.absolute()
-        self.bench.do_one("seal", Task(place, key, seal, sealing, kind=KIND))
+        sizes = [piece.num_bytes for piece in pieces]
+        jobs = [Job(one, [decided.name, one.group], size) for one, size in zip(writings, sizes, strict=True)]
+        written = bench.each("write", "written", write, jobs)
+        held_out = bench.one("held out", "held_out", leak.spell_held_out, (written, self.config), decided.name)
+        looks = [leak.Look(place, held_out, self.config) for place in written]
+        jobs = [Job(one, one.written.name, size) for one, size in zip(looks, sizes, strict=True)]
+        looked = bench.each("leakage", "looked", leak.look, jobs)
+        sealing = Sealing(tuple(pieces), decided, written, held_out, looked, self.config, self.log.as_dict())
+        bench.do("seal", [Task(self.directory.absolute(), key, seal, sealing, kind=KIND)])
         if self.log.named:
             self.progress.say(
                 f"{len(self.log.named)} remarks on what was read are in {self.directory / REPORT}; "

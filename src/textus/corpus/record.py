@@ -81,6 +81,8 @@ def _quality(record: Mapping[str, Any]) -> Iterator[tuple[str, Section]]:
 def _found(record: Mapping[str, Any]) -> Iterator[tuple[str, Section]]:
     if record["clusters"]:
         yield "Near duplicates", Table.of(record["clusters"])
+    if record["taken_out"]:
+        yield "Taken out of documents that stay", Table.of(record["taken_out"], ("", "count"))
 
 
 def _reading(record: Mapping[str, Any]) -> Iterator[tuple[str, Section]]:

@@ -24,41 +24,11 @@ from textus.corpus.text import border
 from textus.errors import CorpusError
 
 Split = Literal["train", "validation", "test"]
-How = Literal["documents", "tails", "given"]
-"""Whole documents are held out, or the end of each, or what the user gave."""
+How = Literal["documents", "group", "time", "tails", "given"]
+"""Whole documents are held out, whole groups, the newest, the end of each, or what the user gave."""
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 TRAIN, VALIDATION, TEST = range(3)
 _CLOSE_ENOUGH = 0.05
-
-
-class Contents:
-    """The digests and sizes of the documents of a corpus, in 24 bytes a document."""
-
-    def __init__(self) -> None:
-        self._digests = bytearray()
-        self._sizes = bytearray()
-
-    def append(self, digest: bytes, num_bytes: int) -> None:
-        """Add a document by its content digest (16 bytes) and size."""
-        self._digests += digest
-        self._sizes += num_bytes.to_bytes(8, "little")
-
-    def __len__(self) -> int:
-        return len(self._sizes) // 8
-
-    @property
-    def keys(self) -> NDArray[np.uint64]:
-        """Return the digests as rows of two numbers."""
-        return np.frombuffer(bytes(self._digests), ">u8").reshape(-1, 2).astype(np.uint64)
-
-    @property
-    def sizes(self) -> NDArray[np.int64]:
-        """Return the sizes in bytes."""
-        return np.frombuffer(bytes(self._sizes), "<i8").astype(np.int64)
-
-    def num_distinct(self) -> int:
-        """Count the documents that differ in content."""
-        return len(np.unique(self.keys, axis=0))
 
 
 def divide(
@@ -113,9 +83,10 @@ def by_document(
     group_sizes = np.add.reduceat(sizes[order], starts)
     chosen = np.zeros(len(starts), np.int8)
     free = np.ones(len(starts), bool) if stays is None else ~np.logical_or.reduceat(stays[order], starts)
-    for split, share in shares.items():
-        if share > 0:
-            chosen[_take(group_sizes, free & (chosen == TRAIN), share * float(sizes.sum()))] = split
+    asked = {split: share for split, share in shares.items() if share > 0}
+    for number, (split, share) in enumerate(asked.items()):
+        spare = len(asked) - number
+        chosen[_take(group_sizes, free & (chosen == TRAIN), share * float(sizes.sum()), spare)] = split
     splits = np.zeros(len(order), np.int8)
     splits[order] = np.repeat(chosen, np.diff(np.append(starts, len(order))))
     return splits
@@ -212,17 +183,18 @@ def _read_time(text: str) -> tuple[float, str]:
     return math.nan, ""
 
 
-def _take(sizes: NDArray[np.int64], free: NDArray[np.bool_], target: float) -> list[int]:
+def _take(sizes: NDArray[np.int64], free: NDArray[np.bool_], target: float, spare: int) -> list[int]:
     """Choose, in order, each free group that brings the sum of sizes nearer to `target`; at least the smallest.
 
-    The last free group is never chosen.
+    `spare` groups at the least stay free, for training and for the splits that are still to be served.
     """
-    taken, total = [], 0.0
+    taken: list[int] = []
+    total = 0.0
     candidates = np.flatnonzero(free)
-    if len(candidates) < 2:
-        return []
+    if len(candidates) <= spare:
+        return [] if len(candidates) < 2 else [int(candidates[np.argmin(sizes[candidates])])]
     for group in candidates:
-        if target - total <= _CLOSE_ENOUGH * target:
+        if target - total <= _CLOSE_ENOUGH * target or len(taken) == len(candidates) - spare:
             break
         if sizes[group] <= 2 * (target - total):
             taken.append(int(group))

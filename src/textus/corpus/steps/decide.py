@@ -82,13 +82,13 @@ def decide(place: Path, case: Case) -> Mapping[str, Any]:
             f"nothing is left to train on beside the validation part: {_in_words(ledger)}",
             hint="give other files with corpus.validation, or more text to train on",
         )
-    groups = clusters(edges.where(edges.overlaps.jaccard >= config.duplicates.related).pairs, whole.digests,
+    found = clusters(edges.where(edges.overlaps.jaccard >= config.duplicates.related).pairs, whole.digests,
                       whole.num_bytes, config.duplicates)  # fmt: skip
-    ledger.cluster = groups.labels
-    how, leakage = hold_out(case.pieces, whole, groups, ledger, edges, config)
+    ledger.cluster = found.labels
+    how = hold_out(case.pieces, whole, found, ledger, edges, config)
     ledger.save(place / DECISIONS, whole.offsets)
-    summary = {"how": how, "leakage": leakage, **_funnel(whole, ledger), **counts.as_dict()}
-    summary["clusters"] = _clusters(ledger, edges, groups.count)
+    summary = {"how": how, **_funnel(whole, ledger), **counts.as_dict()}
+    summary["clusters"] = _clusters(ledger, edges, found.count)
     storage.write_json(place / SUMMARY, summary)
     return {"how": how}
 

@@ -26,6 +26,8 @@ from textus.corpus.steps.table import Measured
 from textus.corpus.store import read_documents
 
 PAIRS, OVERLAPS = "pairs.npy", "overlaps.npy"
+PAIR_BYTES = 4000
+"""About how much text is looked at to compare a pair."""
 _FEW = 2_000_000
 """Signatures that are not worth a task each."""
 _ROWS, _OFFSETS, _SHINGLES = "rows.npy", "offsets.npy", "shingles.npy"
@@ -73,6 +75,11 @@ def plan_searches(
     parts, at_once = num_ranges(count, memory_bytes), max(1, _FEW // count)
     bands = [tuple(range(start, min(start + at_once, config.bands))) for start in range(0, config.bands, at_once)]
     return [Search(pieces, first, some, part, parts, config) for some in bands for part in range(parts)]
+
+
+def search_bytes(search: Search) -> float:
+    """Return about how much work a search is, in bytes."""
+    return 8.0 * search.pieces[-1].stop * len(search.bands) / search.parts
 
 
 def join(place: Path, payload: Sequence[Path]) -> Mapping[str, Any]:

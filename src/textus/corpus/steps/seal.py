@@ -16,12 +16,14 @@ from textus.corpus.corpus import CORPUS_VERSION, REPORT
 from textus.corpus.record import next_steps
 from textus.corpus.split import SPLITS
 from textus.corpus.steps.decide import DECISIONS, SUMMARY
+from textus.corpus.steps.leak import summarize
 from textus.corpus.steps.ledger import Decision, read_decisions
 from textus.corpus.steps.measure import DOCUMENTS, LOG
 from textus.corpus.steps.samples import MOST, Samples
 from textus.corpus.steps.table import Measured
 from textus.corpus.steps.write import SAMPLES, gather
 from textus.corpus.store import read_documents
+from textus.corpus.work.task import KIND as WORK
 from textus.errors import CorpusError
 
 
@@ -32,6 +34,9 @@ class Sealing:
     pieces: tuple[Measured, ...]
     decided: Path
     written: tuple[Path, ...]
+    held_out: Path
+    looked: tuple[Path, ...]
+    """Where it is told what of the held-out documents each piece's training documents show."""
     config: CorpusConfig
     log: dict[str, Any]
 
@@ -47,10 +52,14 @@ def seal(place: Path, payload: Sealing) -> Mapping[str, Any]:
         read = storage.read_json(piece.place / LOG)
         repairs.update(read["repairs"])
         samples.add(read["samples"])
+    taken_out: Counter[str] = Counter()
     for path in payload.written:
         samples.add(storage.read_json(path / SAMPLES))
+        taken_out.update(storage.manifest(path, WORK).facts["taken_out"])
     _take_dropped(payload, samples)
-    record = {**summary, "splits": splits, "repairs": dict(repairs), "samples": samples.as_list(), **payload.log}
+    leakage = summarize(payload.written, payload.looked, payload.held_out, samples)
+    found = {"leakage": leakage, "splits": splits, "repairs": dict(repairs), "taken_out": dict(taken_out)}
+    record = {**summary, **found, "samples": samples.as_list(), **payload.log}
     record["next"] = next_steps(record)
     storage.write_json(place / REPORT, record)
     return {"version": CORPUS_VERSION, "fingerprint": content, "how": summary["how"], "splits": splits}

@@ -24,6 +24,8 @@ class Measured:
     start: int
     """The number of its first document among all."""
     stop: int
+    num_bytes: int
+    """The size of its texts."""
 
     def columns(self, names: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
         """Read columns of the piece's table, all of them unless some are named."""
@@ -70,12 +72,12 @@ def gather(pieces: Sequence[Measured]) -> Whole:
     return Whole(tuple(pieces), digests, num_bytes, held_out, groups, tuple(names))
 
 
-def number_pieces(counts: Iterator[tuple[Path, bool, int]]) -> list[Measured]:
+def number_pieces(counts: Iterator[tuple[Path, bool, int, int]]) -> list[Measured]:
     """Give the documents of pieces numbers, in order; leave out pieces without documents."""
     found: list[Measured] = []
     start = 0
-    for place, held_out, count in counts:
+    for place, held_out, count, num_bytes in counts:
         if count:
-            found.append(Measured(place, held_out, start, start + count))
+            found.append(Measured(place, held_out, start, start + count, num_bytes))
             start += count
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,17 @@ from textus.corpus.work.task import Task, Work
 from textus.progress import Progress
 
 _KEY_LETTERS = 24
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a step is done with."""
+
+    payload: Any
+    key: Any
+    """What the result depends on."""
+    size: float
+    """How many bytes of text it takes to look at, about."""
 
 
 @dataclass
@@ -35,14 +47,18 @@ class Bench:
         self.used.add(place)
         return Task(place, full, work, payload, size)
 
-    def do(self, name: str, tasks: Sequence[Task], unit: str = "pieces") -> list[Path]:
-        """Have tasks done, those that are not; return their places."""
-        carry(self.carrier, name, tasks, self.progress, unit)
-        return [task.place for task in tasks]
+    def each(self, name: str, step: str, work: Work, jobs: Iterable[Job]) -> tuple[Path, ...]:
+        """Have one step done for every payload; return the places of the results."""
+        return tuple(self.do(name, [self.task(step, work, job.payload, job.key, job.size) for job in jobs]))
 
-    def do_one(self, name: str, task: Task) -> Path:
-        """Have one task done; return its place."""
-        return self.do(name, [task])[0]
+    def one(self, name: str, step: str, work: Work, payload: Any, key: Any) -> Path:
+        """Have a step done once, on everything."""
+        return self.do(name, [self.task(step, work, payload, key)])[0]
+
+    def do(self, name: str, tasks: Sequence[Task]) -> list[Path]:
+        """Have tasks done, those that are not; return their places."""
+        carry(self.carrier, name, tasks, self.progress)
+        return [task.place for task in tasks]
 
     def tidy(self) -> None:
         """Delete the results that were not used, such as those of other settings or of files that are gone."""
@@ -54,6 +70,12 @@ class Bench:
     def clear(self) -> None:
         """Delete all results."""
         shutil.rmtree(self.root, ignore_errors=True)
+
+    def prune(self) -> None:
+        """Delete the folders in which there is nothing, as where the first step was refused."""
+        for place in [*_folders(self.root), self.root]:
+            with suppress(OSError):  # what is not empty stays
+                place.rmdir()
 
 
 def _folders(place: Path) -> Iterable[Path]:

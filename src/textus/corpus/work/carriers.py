@@ -12,10 +12,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from typing import Any, Protocol
 
 from textus.corpus.work.config import WorkConfig
@@ -26,6 +25,8 @@ from textus.progress import Task as Bar
 
 _ATTEMPTS = 3
 _LONGEST_WAIT = 2.0
+_WORTH_PROCESSES = 8e6
+"""Bytes of text: less is done before a process has started."""
 
 
 class Carrier(Protocol):
@@ -35,13 +36,17 @@ class Carrier(Protocol):
         """Return once every task is done; raise what a task raised."""
         ...
 
+    def stop(self) -> None:
+        """Let go of what was taken to do tasks."""
+        ...
 
-def carry(carrier: Carrier, name: str, tasks: Sequence[Task], progress: Progress, unit: str = "pieces") -> None:
+
+def carry(carrier: Carrier, name: str, tasks: Sequence[Task], progress: Progress) -> None:
     """Have tasks done under a progress bar; those that are done already are not looked at twice."""
     waiting = [task for task in tasks if not task.is_done]
     if not waiting:
         return
-    with progress.task(name, sum(task.size for task in waiting), unit) as bar:
+    with progress.task(name, sum(task.size for task in waiting), "B") as bar:
         carrier.carry(waiting, bar)
 
 
@@ -55,14 +60,16 @@ def chosen(config: WorkConfig) -> Carrier:
 
 
 class Processes:
-    """Do tasks in so many processes of this machine, and a single one in this process."""
+    """Do tasks in so many processes of this machine; a little work, which others could not do sooner, in this one."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
+        self._pool: ProcessPoolExecutor | None = None
 
     def carry(self, tasks: Sequence[Task], bar: Bar) -> None:
         """Do the tasks; those of a worker that was killed are done again, three times at the most."""
-        if min(self.workers, len(tasks)) == 1:
+        is_little = self._pool is None and sum(task.size for task in tasks) < _WORTH_PROCESSES
+        if min(self.workers, len(tasks)) == 1 or is_little:
             for task in tasks:
                 perform(task)
                 bar.advance(task.size)
@@ -73,20 +80,34 @@ class Processes:
                 self._attempt(waiting, bar)
                 return
             except BrokenProcessPool:
+                self.stop()
                 waiting = [task for task in waiting if not task.is_done]
+            except BaseException:
+                self.stop()
+                raise
         raise ResourceError(
             f"a worker process was killed {_ATTEMPTS} times",
             hint="it may have run out of memory: lower corpus.work.workers or corpus.work.task_mb",
         )
 
+    def stop(self) -> None:
+        """End the processes: at once, for what they have not finished would go on for minutes, and is swept later."""
+        if self._pool is not None:
+            for process in list((getattr(self._pool, "_processes", None) or {}).values()):
+                process.kill()
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
     def _attempt(self, tasks: Sequence[Task], bar: Bar) -> None:
-        with _pool(min(self.workers, len(tasks))) as pool:
-            running = {pool.submit(perform, task): task for task in tasks}
-            while running:
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-                    bar.advance(running.pop(future).size)
+        if self._pool is None:
+            # Spawned and not forked: Arrow and numpy have threads, which a fork would not take along.
+            self._pool = ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"), _begin)
+        running = {self._pool.submit(perform, task): task for task in tasks}
+        while running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+                bar.advance(running.pop(future).size)
 
 
 class Ranked:
@@ -97,6 +118,9 @@ class Ranked:
 
     def __init__(self, rank: int, world: int) -> None:
         self.rank, self.world = rank, world
+
+    def stop(self) -> None:
+        """Let go of nothing."""
 
     def carry(self, tasks: Sequence[Task], bar: Bar) -> None:
         """Do our share, then wait until all is done."""
@@ -119,6 +143,9 @@ class Ranked:
 
 class Ray:
     """Do tasks on a Ray cluster whose machines share the disk; without one, on a local one that is started for it."""
+
+    def stop(self) -> None:
+        """Leave the cluster as it is: others may use it, and it ends with this process where we started it."""
 
     def carry(self, tasks: Sequence[Task], bar: Bar) -> None:
         """Do the tasks; Ray does those of a lost worker again."""
@@ -155,22 +182,6 @@ def _ray() -> Any:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Open processes that are gone when the block ends, however it ends."""
-    # Spawned and not forked: Arrow and numpy have threads, which a fork would not take along.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin)
-    try:
-        yield pool
-        pool.shutdown()
-    except BaseException:
-        # Tasks under way are given up, for they would go on for minutes; half-done directories are swept by the next.
-        for process in list((getattr(pool, "_processes", None) or {}).values()):
-            process.kill()
-        pool.shutdown(cancel_futures=True)
-        raise
 
 
 def _begin() -> None:

@@ -30,7 +30,7 @@ class Task:
     work: Work
     payload: Any
     size: float = 1.0
-    """How much of the whole this is, in the unit of its progress bar."""
+    """How many bytes of text it takes to look at, about."""
     kind: str = KIND
     """What its manifest calls the result."""
 
