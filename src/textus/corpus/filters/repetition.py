@@ -15,11 +15,11 @@ FEATURES = (
     Feature("same_words", "how probable it is that two words of the text are the same: sum n(n-1) / N(N-1) over the "
             "counts n of each of N words; English prose 0.01; NaN under 50 words", "Simpson 1949; Yule's K (1944)",
             "share", "few repeated words", "few different words"),
-    *(Feature(f"top_{size}gram", f"characters of the most frequent {size} words in a row (the longest such, if it occurs "
-              "twice), each time that it occurs, among the characters of words; at most 1", GOPHER, "share", "",
+    *(Feature(f"top_{size}gram", f"characters of the most frequent {size} words in a row (the longest such, if it "
+              "occurs twice), each time that it occurs, among the characters of words; at most 1", GOPHER, "share", "",
               f"a frequent phrase of {size} words") for size in TOP),
-    *(Feature(f"duplicate_{size}gram", f"characters of words inside {size} words in a row that were there before in the "
-              "text, each counted once, among the characters of words", GOPHER, "share", "",
+    *(Feature(f"duplicate_{size}gram", f"characters of words inside {size} words in a row that were there before in "
+              "the text, each counted once, among the characters of words", GOPHER, "share", "",
               f"repeated phrases of {size} words") for size in DUPLICATE),
 )  # fmt: skip
 _FEWEST_WORDS = 50
