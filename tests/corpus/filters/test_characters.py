@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from textus.corpus.batch import TextBatch
 from textus.corpus.filters.characters import FEATURES, measure
 
-FRAGMENTS = (
-    ["The quick", " ", "\n", "\t", "Ünï", "é\u0301", "漢", "42", "٣", "…", "Ã©", "Â»", "â€™", "Ñ‚", "Ãé", "\ufffd"]
-    + ["\x07", "\x85", "\xad", "\u200b", "\u200d", "\ufeff", "\ue000", "\ud800"]
-)  # fmt: skip
+FRAGMENTS = [
+    "The quick", " ", "\n", "\t", "Ünï", "é\u0301", "漢", "42", "٣", "…", "Ã©", "Â»", "â€™", "Ñ‚", "Ãé", "\ufffd",
+    "\x07", "\x85", "\xad", "\u200b", "\u200d", "\ufeff", "\ue000", "\ud800",
+]  # fmt: skip
 texts = st.lists(
     st.lists(st.sampled_from(FRAGMENTS) | st.characters(), max_size=25).map("".join)
     | st.text(string.ascii_letters + " ", min_size=100, max_size=300),
@@ -62,7 +62,7 @@ def oracle(text: str) -> dict[str, float]:
     }
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(texts)
 def test_measures_are_as_defined(given_texts: list[str]) -> None:
     found = measure(TextBatch(given_texts))

@@ -47,7 +47,7 @@ def oracle(given_words: list[str]) -> dict[str, float]:
     return found
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(word_lists)
 def test_measures_are_as_defined(texts: list[list[str]]) -> None:
     found = measure(TextBatch([" ".join(words) for words in texts]))
@@ -57,7 +57,7 @@ def test_measures_are_as_defined(texts: list[list[str]]) -> None:
             assert float(found[name][number]) == pytest.approx(wanted, rel=1e-6, nan_ok=True), name
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.lists(st.text("ab c", max_size=200), max_size=4))
 def test_longer_phrases_repeat_no_more_than_shorter_ones(texts: list[str]) -> None:
     found = measure(TextBatch(texts))

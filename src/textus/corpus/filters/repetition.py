@@ -38,7 +38,7 @@ def measure(batch: TextBatch) -> dict[str, Column]:
         # Only where the shorter n-gram comes again, and the one after it, can the longer one: few remain to be sorted.
         candidates = np.flatnonzero(starts[:-1] & starts[1:])
         candidates = candidates[candidates + size <= words.offsets[words.owners[candidates] + 1]]
-        found = groups(batch.word_runs(candidates, size), words.owners[candidates])
+        found = groups(batch.word_runs(candidates, candidates + size), words.owners[candidates])
         if size in TOP:
             columns[f"top_{size}gram"] = per(
                 _top(found, candidates, size, before, words.owners, characters), characters

@@ -29,7 +29,7 @@ FEATURES = (
     Feature("alphabetic_words", "words with a letter among the words", GOPHER, "share", "words without letters",
             "few numbers"),
     Feature("stop_words", "how many of the, be, to, of, and, that, have, with occur", GOPHER, "count",
-            "no stop words", "stop words"),
+            "few stop words", "stop words"),
     Feature("hashes_per_word", "number signs (#) for each word", GOPHER, "ratio", "", "number signs"),
     Feature("ellipses_per_word", "ellipses (… or three dots and more) for each word", GOPHER, "ratio", "", "ellipses"),
     Feature("sentences", "places where . ! or ? stands before white space, a closing mark or the end", C4, "count",
