@@ -172,13 +172,10 @@ class TextBatch:
         np.cumsum(numbers, out=offsets[1:])
         starts = np.arange(offsets[-1]) + np.repeat(self.words.offsets[:-1] - offsets[:-1], numbers)
         ends = np.minimum(starts + size, np.repeat(self.words.offsets[1:], numbers))
-        return self._runs(starts, ends), offsets
+        return self.word_runs(starts, ends), offsets
 
-    def word_runs(self, starts: Index, size: int) -> Hashes:
-        """Hash the `size` words from each of `starts` on, numbers of words, as `ngrams` does; all must be there."""
-        return self._runs(starts, starts + size)
-
-    def _runs(self, starts: Index, ends: Index) -> Hashes:
+    def word_runs(self, starts: Index, ends: Index) -> Hashes:
+        """Hash the words, by their numbers, from each of `starts` to before each of `ends`."""
         sums, (_, inverses) = self._word_sums, _powers(len(self.word_hashes))
         return mixed((sums[ends] - sums[starts]) * inverses[starts])
 

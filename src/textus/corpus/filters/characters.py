@@ -7,7 +7,7 @@ import unicodedata
 import numpy as np
 
 from textus.corpus.batch import DIGIT, LETTER, MARK, SIGN, SPACE, UPPER, Index, TextBatch
-from textus.corpus.filters.feature import CODE, OURS, Column, Feature, count, count_at, per
+from textus.corpus.filters.feature import CODE, OURS, Column, Feature, Mask, count, count_at, per
 
 FEATURES = (
     Feature("characters", "characters of the text", OURS, "count", "few characters", "many characters"),
@@ -75,7 +75,8 @@ def _mojibake(batch: TextBatch) -> Index:
     first, second = batch.codes[foreign], batch.codes[foreign + 1]  # a line break is behind the last
     two = np.isin(first, _FIRST) & np.isin(second, _SECOND)
     three = (first == ord("â")) & ((second == ord("€")) | (second == 0x80))
-    return foreign[two | three]
+    found: Mask = two | three
+    return foreign[found]
 
 
 def _letter_pairs(batch: TextBatch) -> Column:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from textus.corpus.batch import Hashes, Index, mixed
 
@@ -25,7 +27,7 @@ class Groups:
         """Return one piece of each group."""
         return self.order[self.starts]
 
-    def in_group(self, of_groups: np.ndarray) -> np.ndarray:
+    def in_group(self, of_groups: NDArray[Any]) -> NDArray[Any]:
         """Repeat a value of each group for each of its pieces, in the order of `order`."""
         return np.repeat(of_groups, self.counts)
 

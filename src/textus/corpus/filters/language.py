@@ -15,15 +15,14 @@ CHARACTERS = 1000
 """How much of a text is looked at, from its start."""
 UNDETERMINED = "und"
 """The code of a text that is too short or too odd to tell."""
-LANGUAGES = tuple(
-    """
-    aa ab af ak am ar as ay az ba be bg bi bih bn bo br bs ca ceb chr co crs cs cy da de dv dz el en eo es et eu
-    fa fi fj fo fr fy ga gd gl gn gu gv ha haw he hi hmn hr ht hu hy ia id ig ik is it iu ja jv ka kha kk kl km
-    kn ko ks ku ky la lb lg lif ln lo lt lv mfe mg mi mk ml mn mr ms mt my na ne nl nn no nr nso ny oc om or pa
-    pl ps pt qu rm rn ro ru rw sa sco sd sg si sk sl sm sn so sq sr ss st su sv sw syr ta te tg th ti tk tl tn
-    to tr ts tt ug uk ur uz ve vi vo war wo xh yi yo za zh zu
-    """.split()
+_CODES = (
+    "aa ab af ak am ar as ay az ba be bg bi bih bn bo br bs ca ceb chr co crs cs cy da de dv dz el en eo es et eu "
+    "fa fi fj fo fr fy ga gd gl gn gu gv ha haw he hi hmn hr ht hu hy ia id ig ik is it iu ja jv ka kha kk kl km "
+    "kn ko ks ku ky la lb lg lif ln lo lt lv mfe mg mi mk ml mn mr ms mt my na ne nl nn no nr nso ny oc om or pa "
+    "pl ps pt qu rm rn ro ru rw sa sco sd sg si sk sl sm sn so sq sr ss st su sv sw syr ta te tg th ti tk tl tn "
+    "to tr ts tt ug uk ur uz ve vi vo war wo xh yi yo za zh zu"
 )
+LANGUAGES = tuple(_CODES.split())
 """What can be told apart: ISO 639-1 where there is such a code, else ISO 639-2."""
 _OLD = {"iw": "he", "jw": "jv", "zh-Hant": "zh", "bh": "bih", "un": UNDETERMINED}
 # What the detector refuses: control characters become spaces, the rare others are looked for only then.

@@ -132,15 +132,17 @@ def _repeated(batch: TextBatch, pieces: Pieces) -> tuple[Column, Column]:
 
 def _ends_in_ellipsis(batch: TextBatch, lines: Pieces) -> Mask:
     codes, ends = batch.codes, lines.ends
-    three = (ends - lines.starts >= 3) & (codes[ends - 1] == ord("."))
+    three: Mask = (ends - lines.starts >= 3) & (codes[ends - 1] == ord("."))
     three &= (codes[ends - 2] == ord(".")) & (codes[ends - 3] == ord("."))
-    return three | (codes[ends - 1] == ord("…"))
+    three |= codes[ends - 1] == ord("…")
+    return three
 
 
 def _comments(batch: TextBatch, lines: Pieces) -> Mask:
     first, second = batch.codes[lines.starts], batch.codes[lines.starts + 1]  # at the least the line break
-    twice = (first == second) & any_of(first, "/-")
-    return twice | any_of(first, "#*") | ((first == ord("/")) & (second == ord("*")))
+    found: Mask = any_of(first, "#*") | ((first == ord("/")) & (second == ord("*")))
+    found |= (first == second) & any_of(first, "/-")
+    return found
 
 
 def _lines_with(batch: TextBatch, phrases: tuple[str, ...]) -> Index:

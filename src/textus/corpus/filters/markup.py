@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from textus.corpus.batch import DIGIT, LETTER, SPACE, Index, TextBatch
 from textus.corpus.filters.feature import (
@@ -11,6 +12,7 @@ from textus.corpus.filters.feature import (
     OURS,
     Column,
     Feature,
+    Mask,
     any_of,
     count,
     count_at,
@@ -103,12 +105,13 @@ def _entities(batch: TextBatch) -> Index:
     return starts[is_entity]
 
 
-def _is_ascii_word(codes: np.ndarray) -> np.ndarray:
-    return _ALPHABET[np.minimum(codes, 127)] == 1
+def _is_ascii_word(codes: NDArray[np.uint32]) -> Mask:
+    found: Mask = _ALPHABET[np.minimum(codes, 127)] == 1
+    return found
 
 
 def _twice(batch: TextBatch, characters: str) -> Index:
-    """Find the second of two equal characters in a row, each run of them counted by pairs."""
+    """Find where two equal characters stand in a row; a run of them is there once for each pair."""
     places = []
     for character in characters:
         starts, ends = runs(batch.codes == ord(character))

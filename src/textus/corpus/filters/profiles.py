@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from textus.config import Fraction, Settings
+from textus.corpus.filters.config import FilterConfig, Profile
 from textus.corpus.filters.feature import Column
-from textus.corpus.filters.language import UNDETERMINED, check_language
+from textus.corpus.filters.language import UNDETERMINED
 from textus.corpus.filters.rules import Rule, changed
 
-Profile = Literal["domain", "web", "code", "none"]
 _UNREADABLE = ("words>=1", "unprintable<=0.1", "replaced<=0.1")
 PROFILES: dict[Profile, tuple[Rule, ...]] = {
     # Only what no author can have meant. Each threshold lies beyond everything in the good text that we have.
@@ -43,49 +41,10 @@ PROFILES: dict[Profile, tuple[Rule, ...]] = {
 OTHER_LANGUAGE, UNSURE_LANGUAGE = "another language", "uncertain language"
 
 
-@dataclass(frozen=True)
-class QualityConfig(Settings):
-    """Say from which texts a score of quality is learnt."""
-
-    good: tuple[str, ...] = ()
-    """Files or folders with texts such as you want; with `quality.bad`, a classifier is learnt from them."""
-    bad: tuple[str, ...] = ()
-    """Files or folders with texts such as you do not want."""
-    minimum: Fraction = 0.5
-    """Drop texts that the classifier gives a lower probability of being good."""
-
-    @property
-    def is_on(self) -> bool:
-        """Tell whether a classifier is to be learnt."""
-        return bool(self.good or self.bad)
-
-
-@dataclass(frozen=True)
-class FilterConfig(Settings):
-    """Say which texts are good enough to stay."""
-
-    profile: Profile = "domain"
-    """Rules on quality: domain drops only what is certainly broken, web what Gopher, C4 and FineWeb drop from web
-    pages, code what StarCoder 2 drops from source files, none nothing."""
-    rules: tuple[str, ...] = ()
-    """Rules to add or change, as words>=50 (what a text must meet to stay), or to switch off, as -curly_brackets."""
-    languages: tuple[str, ...] = ()
-    """Keep only texts in these languages (ISO 639-1, such as en or de; und for texts too short to tell); all if
-    empty."""
-    language_confidence: Fraction = 0.5
-    """With `languages`, drop texts whose language is less certain than this."""
-    quality: QualityConfig = QualityConfig()
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.asked()
-        for language in self.languages:
-            check_language(language)
-
-    def asked(self) -> tuple[Rule, ...]:
-        """Return the rules of the profile as changed, and the one on learnt quality."""
-        learnt = (f"quality>={self.quality.minimum}",) if self.quality.is_on else ()
-        return changed(PROFILES[self.profile], (*learnt, *self.rules))
+def asked(config: FilterConfig) -> tuple[Rule, ...]:
+    """Return the rules of the profile, as the settings change them."""
+    learnt = (f"quality>={config.quality.minimum}",) if config.quality.is_on else ()
+    return changed(PROFILES[config.profile], (*learnt, *config.rules))
 
 
 @dataclass(frozen=True)
@@ -129,7 +88,7 @@ def verdicts(columns: Mapping[str, Column], config: FilterConfig) -> Verdicts:
     >>> verdicts(columns, FilterConfig(rules=("words>=3", "-duplicate_10gram"))).reasons.tolist()
     [0, 0, 1]
     """
-    rules = config.asked()
+    rules = asked(config)
     names, texts = [rule.name for rule in rules], [rule.text for rule in rules]
     broken = [rule.broken(columns) for rule in rules]
     if config.languages:

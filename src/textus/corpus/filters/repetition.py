@@ -15,11 +15,11 @@ FEATURES = (
     Feature("same_words", "how probable it is that two words of the text are the same: sum n(n-1) / N(N-1) over the "
             "counts n of each of N words; English prose 0.01; NaN under 50 words", "Simpson 1949; Yule's K (1944)",
             "share", "few repeated words", "few different words"),
-    *(Feature(f"top_{size}gram", f"characters of the most frequent {size} words in a row (the longest such, if it occurs "
-              "twice), each time that it occurs, among the characters of words; at most 1", GOPHER, "share", "",
+    *(Feature(f"top_{size}gram", f"characters of the most frequent {size} words in a row (the longest such, if it "
+              "occurs twice), each time that it occurs, among the characters of words; at most 1", GOPHER, "share", "",
               f"a frequent phrase of {size} words") for size in TOP),
-    *(Feature(f"duplicate_{size}gram", f"characters of words inside {size} words in a row that were there before in the "
-              "text, each counted once, among the characters of words", GOPHER, "share", "",
+    *(Feature(f"duplicate_{size}gram", f"characters of words inside {size} words in a row that were there before in "
+              "the text, each counted once, among the characters of words", GOPHER, "share", "",
               f"repeated phrases of {size} words") for size in DUPLICATE),
 )  # fmt: skip
 _FEWEST_WORDS = 50
@@ -38,7 +38,7 @@ def measure(batch: TextBatch) -> dict[str, Column]:
         # Only where the shorter n-gram comes again, and the one after it, can the longer one: few remain to be sorted.
         candidates = np.flatnonzero(starts[:-1] & starts[1:])
         candidates = candidates[candidates + size <= words.offsets[words.owners[candidates] + 1]]
-        found = groups(batch.word_runs(candidates, size), words.owners[candidates])
+        found = groups(batch.word_runs(candidates, candidates + size), words.owners[candidates])
         if size in TOP:
             columns[f"top_{size}gram"] = per(
                 _top(found, candidates, size, before, words.owners, characters), characters

@@ -18,7 +18,7 @@ from textus.errors import ConfigError
 
 Comparison = Literal[">=", "<=", ">", "<"]
 _COMPARE = {">=": np.greater_equal, "<=": np.less_equal, ">": np.greater, "<": np.less}
-_WRITTEN = re.compile(r"\s*(?P<feature>\w+)\s*(?P<comparison>>=|<=|>|<)\s*(?P<threshold>\S+)\s*")
+_WRITTEN = re.compile(r"\s*(?P<feature>\w+)\s*(?P<comparison>>=|<=|>|<)\s*(?P<threshold>[^\s<>=]\S*)\s*")
 _GRAMMAR = "a rule is what a text must meet to stay, as words>=50, or -words to switch the rules on words off"
 LEARNT: dict[str, Feature] = {
     feature.name: feature

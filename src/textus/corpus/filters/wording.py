@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from textus.corpus.batch import LETTER, SPACE, Hashes, Index, TextBatch
 from textus.corpus.filters.feature import (
@@ -15,6 +14,7 @@ from textus.corpus.filters.feature import (
     OURS,
     Column,
     Feature,
+    Mask,
     any_of,
     count_at,
     per,
@@ -29,7 +29,7 @@ FEATURES = (
     Feature("alphabetic_words", "words with a letter among the words", GOPHER, "share", "words without letters",
             "few numbers"),
     Feature("stop_words", "how many of the, be, to, of, and, that, have, with occur", GOPHER, "count",
-            "no stop words", "stop words"),
+            "few stop words", "stop words"),
     Feature("hashes_per_word", "number signs (#) for each word", GOPHER, "ratio", "", "number signs"),
     Feature("ellipses_per_word", "ellipses (… or three dots and more) for each word", GOPHER, "ratio", "", "ellipses"),
     Feature("sentences", "places where . ! or ? stands before white space, a closing mark or the end", C4, "count",
@@ -47,9 +47,11 @@ SENTENCE_ENDS, CLOSING = ".!?。！？", "\"'”’»)]」』）"
 def measure(batch: TextBatch) -> dict[str, Column]:
     """Measure the words of each text."""
     words, numbers = batch.words, batch.words.counts
-    stop_words = np.zeros(len(batch), np.int64)
+    stop_words, placeholders = np.zeros((2, len(batch)), np.int64)
     for word in STOP_WORDS:
         stop_words += count_at(phrase(batch, word), words.offsets) > 0
+    for word in PLACEHOLDERS:
+        placeholders += count_at(phrase(batch, word), words.offsets)
     return {
         "words": numbers,
         "mean_word_length": per(total(words.lengths, words.offsets), numbers),
@@ -59,7 +61,7 @@ def measure(batch: TextBatch) -> dict[str, Column]:
         "ellipses_per_word": per(count_at(_ellipses(batch), batch.starts), numbers),
         "sentences": count_at(_sentence_ends(batch), batch.starts),
         "lorem_ipsum": count_at(phrase(batch, "lorem ipsum"), words.offsets),
-        "placeholder_words": per(sum(count_at(phrase(batch, word), words.offsets) for word in PLACEHOLDERS), numbers),
+        "placeholder_words": per(placeholders, numbers),
         "breaks_per_word": per(batch.lines.counts - 1, numbers),
     }
 
@@ -82,11 +84,12 @@ def _hashes_of(text: str) -> Hashes:
     return TextBatch([text]).word_hashes
 
 
-def _alphabetic(batch: TextBatch) -> NDArray[np.bool_]:
+def _alphabetic(batch: TextBatch) -> Mask:
     """Tell which words have a letter. What stands between two words has none."""
     if not len(batch.words):
         return np.zeros(0, bool)
-    return (np.bitwise_or.reduceat(batch.classes, batch.words.starts) & LETTER) != 0
+    has_letter: Mask = (np.bitwise_or.reduceat(batch.classes, batch.words.starts) & LETTER) != 0
+    return has_letter
 
 
 def _ellipses(batch: TextBatch) -> Index:
@@ -97,4 +100,5 @@ def _ellipses(batch: TextBatch) -> Index:
 def _sentence_ends(batch: TextBatch) -> Index:
     places = np.flatnonzero(any_of(batch.codes, SENTENCE_ENDS))
     # A line break stands behind every text: there is always a next character.
-    return places[((batch.classes[places + 1] & SPACE) != 0) | any_of(batch.codes[places + 1], CLOSING)]
+    ends: Mask = ((batch.classes[places + 1] & SPACE) != 0) | any_of(batch.codes[places + 1], CLOSING)
+    return places[ends]
