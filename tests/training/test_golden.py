@@ -14,7 +14,6 @@ in the changelog: runs that were begun before it do not go on to the same end.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
