@@ -144,7 +144,7 @@ def damaged(content: str, **changes: object) -> str:
         (lambda content: content[: len(content) // 2], "not a tokenizer.json"),
         (lambda content: "", "not a tokenizer.json"),
         (lambda content: "[]", "not a tokenizer.json"),
-        (lambda content: content.replace("BPE", "WordPiece"), "a WordPiece tokenizer"),
+        (lambda content: content.replace("BPE", "WordLevel"), "a WordLevel tokenizer"),
         (lambda content: damaged(content, merges=[["no", "such"]]), "not a tokenizer.json"),
         (lambda content: content.replace('"Ā"', '"\u4e00"'), "no string of bytes"),
         (lambda content: content.replace('"Ā": ', '"Ā": 9'), "have gaps"),

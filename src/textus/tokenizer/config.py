@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from textus.config import AUTO, Positive, Range, Settings
 
@@ -18,5 +18,8 @@ class TokenizerConfig(Settings):
 
     vocab_size: Annotated[int, Range(SMALLEST_VOCABULARY, LARGEST_VOCABULARY)] | AUTO = "auto"
     """How many tokens there are, special ones and single bytes included; auto: chosen from the corpus size."""
-    sample_mb: Positive = 256.0
+    sample_mb: Positive = 10_000.0
     """Learn the vocabulary from at most this many megabytes of text, taken evenly from the whole training part."""
+    encoder: Literal["auto", "builtin", "gigatoken", "fastokens", "tiktoken", "tokenizers"] = "auto"
+    """What turns a corpus into tokens; the tokens are the same. auto: for a large corpus, the fastest that is installed
+    and passes a test."""
