@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from textus.config import Count, Natural, Positive, Range, Settings
 from textus.corpus.duplicates.config import DuplicatesConfig, LeakageConfig
-from textus.corpus.filters.profiles import FilterConfig
+from textus.corpus.filters.config import FilterConfig
 from textus.corpus.privacy.config import PrivacyConfig
 from textus.corpus.split_config import SplitConfig
 from textus.corpus.work.config import WorkConfig

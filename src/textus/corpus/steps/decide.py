@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from textus import storage
 from textus.corpus.config import CorpusConfig
 from textus.corpus.duplicates.clusters import clusters, preference, repeats
-from textus.corpus.filters.profiles import FilterConfig, verdicts
+from textus.corpus.filters.config import FilterConfig
+from textus.corpus.filters.profiles import verdicts
 from textus.corpus.privacy.config import KINDS
 from textus.corpus.privacy.find import is_dropped
 from textus.corpus.steps.exact import ranks, representatives
