@@ -29,7 +29,7 @@ from textus.corpus.steps import leak, near
 from textus.corpus.steps.decide import DECISIONS, SUMMARY, Case, decide
 from textus.corpus.steps.exact import ranks, representatives
 from textus.corpus.steps.lines import Adding, Counting, add_lines, count_lines
-from textus.corpus.steps.measure import DOCUMENTS, LOG, Files, Piece, Source, Staged, measure
+from textus.corpus.steps.measure import DOCUMENTS, LOG, Files, Piece, Source, Staged, Unpacking, measure, unpack
 from textus.corpus.steps.score import Lesson, Scoring, learn, score
 from textus.corpus.steps.seal import Sealing, seal
 from textus.corpus.steps.table import Measured, gather, number_pieces
@@ -45,6 +45,8 @@ from textus.progress import SILENT, Progress
 WORK = ".work"
 """Added to a corpus' name, the place of what is kept beside it: measures and decisions, by step and key."""
 _MOST_PIECES = 4096
+_UNPACKED = 4
+"""How much larger a piece of unpacked text may be than one on disk, for most of it is packed."""
 FIRST = "first.npy"
 
 
@@ -72,8 +74,7 @@ def build(
     key = _key([part.identity for part in parts], given, config)
     if storage.is_fresh(directory, KIND, key):
         return Corpus.open(directory)
-    pieces = _pieces(given, config, held_out=True) + _pieces(parts, config, held_out=False)
-    return _Pipeline(directory, config, progress, log, reference).make(pieces, key)
+    return _Pipeline(directory, config, progress, log, reference).make([(given, True), (parts, False)], key)
 
 
 def build_from(
@@ -91,8 +92,7 @@ def build_from(
     if storage.is_fresh(directory, KIND, full_key):
         return Corpus.open(directory)
     pipeline = _Pipeline(directory, config, progress, log, reference)
-    staged = [Piece(source, False, config) for source in pipeline.staged(documents, key)]
-    return pipeline.make(_pieces(given, config, held_out=True) + staged, full_key)
+    return pipeline.make([(given, True), (pipeline.staged(documents, key), False)], full_key)
 
 
 def stage(place: Path, payload: tuple[Iterable[Document], int]) -> Mapping[str, Any]:
@@ -123,15 +123,16 @@ class _Pipeline:
         self.reference = reference
         self.bench = Bench(directory.with_name(directory.name + WORK), chosen(config.work), progress)
 
-    def staged(self, documents: Iterable[Document], key: str) -> list[Source]:
+    def staged(self, documents: Iterable[Document], key: str) -> list[Staged]:
         """Keep documents that come from Python; no other process could take them."""
         task = self.bench.task("staged", stage, (documents, int(self.config.work.task_mb * MEGABYTE)), key)
         perform(task)
         return [Staged(path, key) for path in document_files(task.place, DOCUMENTS)]
 
-    def make(self, pieces: Sequence[Piece], key: str) -> Corpus:
-        """Take all steps, and put the result in its place."""
+    def make(self, inputs: Sequence[tuple[Sequence[Part | Staged], bool]], key: str) -> Corpus:
+        """Take all steps from the inputs, each with whether it is held out, and put the result in its place."""
         try:
+            pieces = [piece for parts, held_out in inputs for piece in self._pieces(parts, held_out)]
             measured = self._measure(pieces)
             first = self._first(measured)
             pairs, compared = self._compare(measured, first)
@@ -147,6 +148,38 @@ class _Pipeline:
         elif self.config.work.world == 1:  # another rank may still look at what this one needs no more
             self.bench.tidy()
         return Corpus.open(self.directory)
+
+    def _pieces(self, parts: Sequence[Part | Staged], held_out: bool) -> list[Piece]:
+        """Put parts together to pieces of about `task_mb`; unpack those that are larger."""
+        size = self._piece_bytes(parts)
+        large = [part for part in parts if isinstance(part, Part) and part.weight > 1.5 * size]
+        unpackings = [Unpacking(part, self.config, int(_UNPACKED * size)) for part in large]
+        jobs = [Job(one, one.key, one.part.weight) for one in unpackings]
+        unpacked = dict(zip(large, self.bench.each("unpack", "unpacked", unpack, jobs), strict=True))
+        sources: list[Source] = []
+        group: list[Part] = []
+        for part in parts:
+            if group and (part in unpacked or isinstance(part, Staged) or sum(one.weight for one in group) >= size):
+                sources.append(Files(tuple(group)))
+                group = []
+            if isinstance(part, Staged):
+                sources.append(part)
+            elif part in unpacked:
+                place = unpacked[part]
+                self.log.add(ReadLog.from_dict(storage.read_json(place / LOG)["log"]))
+                sources += [Staged(path, place.name) for path in document_files(place, DOCUMENTS)]
+            else:
+                group.append(part)
+        return [
+            Piece(source, held_out, self.config) for source in (*sources, *([Files(tuple(group))] if group else []))
+        ]
+
+    def _piece_bytes(self, parts: Sequence[Part | Staged]) -> float:
+        """Return the size of pieces: as set, or 2, 4, 8, ... times as much where there would be too many."""
+        size = self.config.work.task_mb * MEGABYTE
+        while sum(part.weight for part in parts) > _MOST_PIECES * size:
+            size *= 2
+        return size
 
     def _measure(self, pieces: Sequence[Piece]) -> tuple[Measured, ...]:
         tasks = [self.bench.task("measured", measure, piece, piece.key, piece.source.size) for piece in pieces]
@@ -182,8 +215,8 @@ class _Pipeline:
             jobs = [Job(Scoring(piece, learnt), [piece.place.name, learnt.name], piece.num_bytes) for piece in pieces]
             scored.append(bench.each("quality", "scored", score, jobs))
         if self.reference:
-            judge, key = self.reference.perplexity, self.reference.key
-            tasks = [bench.task("scored", score, Scoring(one, None, judge), [one.place.name, key]) for one in pieces]
+            judge, name = self.reference.perplexity, self.reference.key
+            tasks = [bench.task("scored", score, Scoring(one, None, judge), [one.place.name, name]) for one in pieces]
             for task in tasks:  # here: the model is in this process
                 perform(task)
             scored.append(tuple(task.place for task in tasks))
@@ -231,9 +264,7 @@ class _Pipeline:
         base = [decided.name, lines.name if lines else ""]
         jobs = [Job(one, [*base, one.group], size) for one, size in zip(writings, sizes, strict=True)]
         written = bench.each("write", "written", write, jobs)
-        held_out = bench.one(
-            "held out", "held_out", leak.spell_held_out, (written, self.config), [decided.name, removal]
-        )
+        held_out = bench.one("held out", "held_out", leak.spell_held_out, (written, self.config), base)
         looks = [leak.Look(place, held_out, self.config) for place in written]
         jobs = [Job(one, one.written.name, size) for one, size in zip(looks, sizes, strict=True)]
         looked = bench.each("leakage", "looked", leak.look, jobs)
@@ -253,22 +284,6 @@ def _listed(paths: Sequence[str], config: CorpusConfig) -> list[Part]:
 
 def _parts(inputs: Sequence[str | Path], config: CorpusConfig, log: ReadLog) -> list[Part]:
     return list_parts(inputs, config, log, int(config.work.task_mb * MEGABYTE))
-
-
-def _pieces(parts: Sequence[Part], config: CorpusConfig, held_out: bool) -> list[Piece]:
-    """Put parts together to pieces of about `task_mb`, or of 2, 4, 8, ... times as much where there are too many."""
-    size = config.work.task_mb * MEGABYTE
-    while sum(part.weight for part in parts) > _MOST_PIECES * size:
-        size *= 2
-    groups: list[list[Part]] = []
-    weight = size
-    for part in parts:
-        if weight >= size:
-            groups.append([])
-            weight = 0
-        groups[-1].append(part)
-        weight += part.weight
-    return [Piece(Files(tuple(group)), held_out, config) for group in groups]
 
 
 def _key(identity: Any, given: Sequence[Part], config: CorpusConfig) -> str:
