@@ -1,4 +1,4 @@
-"""Formats of one document a record: JSON lines, JSON, CSV and Parquet, each read in bounded memory."""
+"""Formats of one document a record: JSON lines, JSON, CSV, Parquet and Arrow, each read in bounded memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from textus.errors import InputError
 _LONGEST_FACT = 256
 _NUMBERS = (bool, int, float)
 _DELIMITERS = ",;\t|"
-_PARQUET_ROWS = 64
+_ROWS = 64
+_ARROW_FILE = b"ARROW1"
 _BLOCK = 1 << 20
 
 
@@ -92,18 +93,39 @@ def parquet(
             f"{file.path}: Parquet inside {file.compression}", hint="unpack it first; Parquet is compressed itself"
         )
     make = Maker(file, config, log, lambda number: f"{file.path}: row {number}")
-    with readable(file.path), file.open() as raw, pyarrow.parquet.ParquetFile(raw, pre_buffer=False) as source:
+    with readable(file.path), file.seekable() as raw, pyarrow.parquet.ParquetFile(raw, pre_buffer=False) as source:
         columns = _columns(source.schema_arrow, file, config)
         sizes = [source.metadata.row_group(number).num_rows for number in range(source.num_row_groups)]
         wanted = range(*groups) if groups else range(len(sizes))
         number = sum(sizes[: wanted.start])
         share = file.weight / max(1, sum(sizes[wanted.start : wanted.stop]))
-        for batch in source.iter_batches(_PARQUET_ROWS, wanted, columns, use_threads=False):
+        for batch in source.iter_batches(_ROWS, wanted, columns, use_threads=False):
             for row in _rows(batch, file, number, log):
                 number += 1
                 if document := make(row, number):
                     yield document
             file.advance(share * batch.num_rows)
+
+
+def arrow(file: InputFile, config: CorpusConfig, log: ReadLog) -> Iterator[Document]:
+    """Read an Arrow file or stream, as the `datasets` library keeps its records."""
+    make = Maker(file, config, log, lambda number: f"{file.path}: row {number}")
+    number = 0
+    with readable(file.path), file.seekable() as raw:
+        is_file = raw.read(len(_ARROW_FILE)) == _ARROW_FILE
+        raw.seek(0)
+        with pa.ipc.open_file(raw) if is_file else pa.ipc.open_stream(raw) as source:
+            columns = _columns(source.schema, file, config)
+            batches = (source.get_batch(n) for n in range(source.num_record_batches)) if is_file else source
+            for whole in batches:
+                before = raw.tell()
+                for start in range(0, whole.num_rows, _ROWS):
+                    batch = whole.select(columns).slice(start, _ROWS)
+                    for row in _rows(batch, file, number, log):
+                        number += 1
+                        if document := make(row, number):
+                            yield document
+                file.advance(raw.tell() - before)
 
 
 def _columns(schema: pa.Schema, file: InputFile, config: CorpusConfig) -> list[str]:
