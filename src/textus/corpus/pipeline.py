@@ -35,6 +35,7 @@ from textus.corpus.steps.seal import Sealing, seal
 from textus.corpus.steps.table import Measured, gather, number_pieces
 from textus.corpus.steps.write import Writing, write
 from textus.corpus.store import DocumentWriter, document_files
+from textus.corpus.trail import WORK, keep_trail
 from textus.corpus.work.bench import Bench, Job
 from textus.corpus.work.carriers import chosen
 from textus.corpus.work.task import KIND as WORK_KIND
@@ -42,8 +43,6 @@ from textus.corpus.work.task import Task, perform
 from textus.errors import InputError
 from textus.progress import SILENT, Progress
 
-WORK = ".work"
-"""Added to a corpus' name, the place of what is kept beside it: measures and decisions, by step and key."""
 _MOST_PIECES = 4096
 _UNPACKED = 4
 """How much larger a piece of unpacked text may be than one on disk, for most of it is packed."""
@@ -138,6 +137,8 @@ class _Pipeline:
             pairs, compared = self._compare(measured, first)
             decided = self._decide(Case(measured, pairs, compared, self._score(measured), self.config))
             self._publish(measured, decided, self._lines(measured, first), key)
+            corpus = Corpus.open(self.directory)
+            keep_trail(corpus, measured, decided / DECISIONS)
         except BaseException:
             self.bench.prune()
             raise
@@ -147,7 +148,7 @@ class _Pipeline:
             self.bench.clear()
         elif self.config.work.world == 1:  # another rank may still look at what this one needs no more
             self.bench.tidy()
-        return Corpus.open(self.directory)
+        return corpus
 
     def _pieces(self, parts: Sequence[Part | Staged], held_out: bool) -> list[Piece]:
         """Put parts together to pieces of about `task_mb`; unpack those that are larger."""
