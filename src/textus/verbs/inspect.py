@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -16,22 +15,29 @@ from textus.dataset.pack import Windows
 from textus.dataset.split import TokenSplit
 from textus.dataset.tokenize import Shards
 from textus.dataset.window import PADDING
-from textus.errors import ArtefactError, ConfigError, TextusError
+from textus.errors import ArtefactError, ConfigError
 from textus.objectives.causal import Causal
 from textus.objectives.objective import IGNORE
 from textus.report import Prose, Report, Section, Table
 from textus.tokenizer.tokenizer import Tokenizer
+from textus.verbs.inspect_tokenizer import tokenizer_report
 
 STAGES = ("corpus", "tokenizer", "shards")
 SHOWN_CONTEXT = 64
 
 
 def inspect(
-    path: str | Path, *, window: int | None = None, document: int | None = None, split: str = "train"
+    path: str | Path,
+    *,
+    window: int | None = None,
+    document: int | None = None,
+    split: str = "train",
+    compare: Sequence[str | Path] = (),
 ) -> Report:
     """Return a report on whatever of ours lies at `path`.
 
-    A number of a `window` shows that window as token | label; a number of a `document` shows that document.
+    A number of a `window` shows that window as token | label; a number of a `document` shows that document. Tokenizers
+    to `compare` are set side by side with the one at `path`, on the corpus beside that one.
     Raises `ArtefactError` where there is nothing of ours.
     """
     place = Path(path)
@@ -42,10 +48,13 @@ def inspect(
     if window is not None:
         return _window(place, window, split)
     kind = _kind(place)
+    if compare:
+        place = place if kind == "tokenizer" else _part(place, "tokenizer")
+        return tokenizer_report(Tokenizer.load(place), place, [Path(other) for other in compare])
     if kind == "corpus":
         return Corpus.open(place).report()
     if kind == "tokenizer":
-        return tokenizer_report(Tokenizer.load(place), place.parent)
+        return tokenizer_report(Tokenizer.load(place), place)
     if kind == "shards":
         return shards_report(Shards.open(place))
     sections: list[tuple[str, Section]] = []
@@ -60,37 +69,6 @@ def inspect(
             hint="give a run's directory, or a part of it",
         )
     return Report(f"{place.name}", tuple(sections))
-
-
-def tokenizer_report(tokenizer: Tokenizer, run: Path) -> Report:
-    """Tell what a vocabulary is like, on the validation part where one lies beside it."""
-    facts: dict[str, Any] = {
-        "vocabulary": tokenizer.vocab_size,
-        "special tokens": " ".join(tokenizer.token_text(token) for token in sorted(tokenizer.special)),
-        "fingerprint": fingerprint.short(tokenizer.fingerprint),
-    }
-    sections: list[tuple[str, Section]] = []
-    lengths = [(len(tokenizer.token_bytes(token)), token) for token in range(tokenizer.vocab_size)]
-    longest = [tokenizer.token_text(token) for _, token in sorted(lengths, reverse=True)[:24]]
-    latest = [tokenizer.token_text(token) for token in range(tokenizer.vocab_size)[-24:]]
-    try:
-        split = Shards.open(run / "shards").split("validation")
-    except TextusError:
-        split = None
-    if split is not None and split.tokenizer_fingerprint == tokenizer.fingerprint:
-        used = len(Counter(split.tokens(0, min(split.num_tokens, 2_000_000)).tolist()))
-        facts["bytes per token (validation)"] = split.num_bytes / (split.num_tokens - 2 * split.num_documents)
-        facts["entries used (validation)"] = used
-    elif (run / "corpus").is_dir():
-        texts = [
-            document.text
-            for document, _ in zip(Corpus.open(run / "corpus").documents("validation"), range(200), strict=False)
-        ]
-        facts["bytes per token (validation)"] = tokenizer.bytes_per_token(texts)
-    sections.append(("Tokenizer", Table.of(facts)))
-    sections.append(("Longest entries", Prose(" ".join(map(_quoted, longest)))))
-    sections.append(("Last learnt entries", Prose(" ".join(map(_quoted, latest)))))
-    return Report("Tokenizer", tuple(sections))
 
 
 def shards_report(shards: Shards) -> Report:
