@@ -20,6 +20,7 @@ from textus.objectives.causal import Causal
 from textus.objectives.objective import IGNORE
 from textus.report import Prose, Report, Section, Table
 from textus.tokenizer.tokenizer import Tokenizer
+from textus.verbs.inspect_corpus import document_report, search_report
 from textus.verbs.inspect_tokenizer import tokenizer_report
 
 STAGES = ("corpus", "tokenizer", "shards")
@@ -32,11 +33,14 @@ def inspect(
     window: int | None = None,
     document: int | None = None,
     split: str = "train",
+    search: str = "",
     compare: Sequence[str | Path] = (),
 ) -> Report:
     """Return a report on whatever of ours lies at `path`.
 
-    A number of a `window` shows that window as token | label; a number of a `document` shows that document. Tokenizers
+    A number of a `window` shows that window as token | label; a number of a `document` shows that document of `split`,
+    or with split "read" that of all that were read, with everything that was decided about it. `search` lists documents
+    that hold some words, kept or dropped. Tokenizers
     to `compare` are set side by side with the one at `path`, on the corpus beside that one.
     Raises `ArtefactError` where there is nothing of ours.
     """
@@ -44,7 +48,9 @@ def inspect(
     if not place.exists():
         raise ArtefactError(f"{place}: no such file or directory", hint="give a run, or a part of one")
     if document is not None:
-        return _document(Corpus.open(_part(place, "corpus")), document, split)
+        return document_report(Corpus.open(_part(place, "corpus")), document, split)
+    if search:
+        return search_report(Corpus.open(_part(place, "corpus")), search)
     if window is not None:
         return _window(place, window, split)
     kind = _kind(place)
@@ -100,19 +106,6 @@ def _kind(place: Path) -> str:
 
 def _part(place: Path, name: str) -> Path:
     return place / name if (place / name).is_dir() else place
-
-
-def _document(corpus: Corpus, number: int, split: str) -> Report:
-    if split not in corpus.splits:
-        raise ConfigError(f"{corpus.directory}: no {split} part", hint=f"parts: {', '.join(corpus.splits)}")
-    count = corpus.count(split)
-    if not 0 <= number < count:
-        raise ConfigError(f"no document {number} in {split}", hint=f"there are documents 0 to {count - 1}")
-    found = next(document for index, document in enumerate(corpus.documents(split)) if index == number)
-    facts = {"source": found.source, "id": found.id, "bytes": found.num_bytes, **found.meta}
-    return Report(
-        f"Document {number} of {split}", (("Document", Table.of(facts)), ("Text", Prose(found.text, verbatim=True)))
-    )
 
 
 def _window(place: Path, number: int, split_name: str) -> Report:

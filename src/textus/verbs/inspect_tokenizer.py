@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from textus import fingerprint, storage
+from textus.corpus.corpus import Corpus
 from textus.corpus.document import Document
-from textus.corpus.pipeline import Corpus
 from textus.corpus.split import Split
 from textus.errors import TextusError
 from textus.report import Prose, Report, Section, Table
