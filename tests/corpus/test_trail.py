@@ -15,7 +15,9 @@ from textus.corpus.work.config import WorkConfig
 from textus.errors import ArtefactError, ConfigError
 
 _WORDS = [f"word{number}" for number in range(60)]
-SOME = [Document(f"Document {number}. " + " ".join(f"{word}of{number}" for word in _WORDS), "s") for number in range(30)]
+SOME = [
+    Document(f"Document {number}. " + " ".join(f"{word}of{number}" for word in _WORDS), "s") for number in range(30)
+]
 NEARLY = Document(SOME[3].text + " and a few more words", "nearly")
 SAME = Document(SOME[5].text.replace(" ", "\n"), "same")
 

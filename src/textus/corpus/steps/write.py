@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import compress
@@ -20,13 +20,16 @@ from textus.corpus.batch import TextBatch, batches
 from textus.corpus.config import CorpusConfig
 from textus.corpus.document import Document
 from textus.corpus.passages.boilerplate import boilerplate, remove_lines
+from textus.corpus.passages.cut import without_words
 from textus.corpus.privacy.config import KINDS
 from textus.corpus.privacy.find import redact
 from textus.corpus.split import SPLITS, Split, by_tail
+from textus.corpus.steps.cuts import read_cuts
 from textus.corpus.steps.ledger import read_decisions
 from textus.corpus.steps.lines import REPEATED
 from textus.corpus.steps.measure import DOCUMENTS
 from textus.corpus.steps.samples import Samples
+from textus.corpus.steps.table import Measured
 from textus.corpus.store import DocumentWriter, document_files, read_columns, read_documents
 
 SAMPLES = "samples.json"
@@ -36,11 +39,12 @@ SAMPLES = "samples.json"
 class Writing:
     """What one task writes."""
 
-    measured: Path
-    """The directory that holds the piece's documents."""
+    piece: Measured
     decisions: Path
     group: int
     """The row group of the decisions that is the piece's."""
+    cuts: tuple[Path, ...]
+    """Where runs of words are that are to be cut out."""
     lines: Path | None
     """Where the keys of repeated lines are, if boilerplate is looked for."""
     by_tails: bool
@@ -50,12 +54,13 @@ class Writing:
 
 def write(place: Path, payload: Writing) -> Mapping[str, Any]:
     """Write the kept documents of a piece; count documents and bytes by split, and what was taken out."""
-    surgeon = Surgeon(payload.config, payload.lines)
+    piece = payload.piece
+    surgeon = Surgeon(payload.config, read_cuts(payload.cuts, piece.start, piece.stop), payload.lines)
     with ExitStack() as stack:
         writers = {name: stack.enter_context(DocumentWriter(place, name)) for name in SPLITS}
         decisions = read_decisions(payload.decisions, payload.group)
-        documents = read_documents(payload.measured, DOCUMENTS)
-        kept = compress(documents, (not decision.reason for decision in decisions))
+        numbered = surgeon.cut(read_documents(piece.place, DOCUMENTS), piece.start)
+        kept = compress(numbered, (not decision.reason for decision in decisions))
         splits = (decision.split for decision in decisions if not decision.reason)
         for group in batches(kept):
             for document, split in zip(surgeon.without(group), splits, strict=False):
@@ -71,12 +76,23 @@ def write(place: Path, payload: Writing) -> Mapping[str, Any]:
 class Surgeon:
     """Take out of documents what is not to be learnt, count it, and keep examples."""
 
-    def __init__(self, config: CorpusConfig, lines: Path | None) -> None:
+    def __init__(self, config: CorpusConfig, cuts: Mapping[int, Sequence[tuple[int, int]]], lines: Path | None) -> None:
         self.taken_out: Counter[str] = Counter()
         self.samples = Samples()
-        self._config = config
+        self._config, self._cuts = config, cuts
         self._redacts = any(config.privacy.of(kind) == "redact" for kind in KINDS)
         self._repeated = np.load(lines / REPEATED) if lines else np.zeros(0, np.uint64)
+
+    def cut(self, documents: Iterable[Document], first: int) -> Iterator[Document]:
+        """Cut runs of words out of documents, of which the first has the number `first`."""
+        for number, document in enumerate(documents, first):
+            if number not in self._cuts:
+                yield document
+                continue
+            text = without_words(TextBatch([document.text]), 0, self._cuts[number])
+            self.taken_out["passages cut"] += len(self._cuts[number])
+            self.samples.take("cut", document.source, document.text, text)
+            yield Document(text, document.source, document.meta)
 
     def without(self, group: Sequence[Document]) -> list[Document]:
         """Return documents without what was decided against."""
