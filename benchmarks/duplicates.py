@@ -1,6 +1,6 @@
 """Near-duplicates: what is found of planted edits, at what cost, and what a split by clusters keeps from leaking.
 
-python benchmarks/duplicates.py DATA    (the folder that holds general/, domain/ and dirty/)
+python benchmarks/duplicates.py DATA [FILES...]    (the folder of general/, domain/ and dirty/; FILES are timed only)
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from textus.corpus.document import Document
 from textus.corpus.duplicates.candidates import candidate_pairs, merged
 from textus.corpus.duplicates.clusters import clusters, preference, repeats
 from textus.corpus.duplicates.config import DuplicatesConfig, LeakageConfig
-from textus.corpus.duplicates.leakage import HeldOut, Leakage
+from textus.corpus.duplicates.leakage import HeldOut, Leakage, known
 from textus.corpus.duplicates.minhash import band_keys, keys_of
 from textus.corpus.duplicates.search import joined, verified_pairs
 from textus.corpus.duplicates.verify import overlaps, shingle_sets
@@ -116,33 +117,55 @@ def dirty(folder: Path) -> dict[str, Any]:
     for threshold in (0.8, 0.7, 0.5):
         config = DuplicatesConfig(threshold=threshold)
         lengths = np.array([len(text) for text in texts])
-        dropped = repeats(*verified_pairs(texts, config), preference(np.zeros(len(texts), int), lengths), config)
+        pairs, scores = verified_pairs(texts, config)
+        alike = {tuple(pair) for pair in pairs[scores.jaccard >= threshold].tolist()}
+        dropped = repeats(pairs, scores, preference(np.zeros(len(texts), int), lengths), config)
         match = dict(zip(dropped.documents.tolist(), dropped.matches.tolist(), strict=True))
-        found[str(threshold)] = _by_kind(labels, match) | _false_drops(labels, texts, match)
+        found[str(threshold)] = (
+            _by_kind(labels, match) | _pairs(labels, texts, alike, threshold) | _false_drops(labels, texts, match)
+        )
     return found
 
 
-def _by_kind(labels: list[dict[str, Any]], match: dict[int, int]) -> dict[str, Any]:
+def _groups(labels: list[dict[str, Any]]) -> list[list[int]]:
     groups = defaultdict(list)
     for number, label in enumerate(labels):
         if label.get("dup_group") is not None:
             groups[label["dup_group"]].append(number)
+    return list(groups.values())
+
+
+def _by_kind(labels: list[dict[str, Any]], match: dict[int, int]) -> dict[str, Any]:
+    """Count documents that are dropped for a copy of theirs, or kept for one, by kind and share of words edited."""
     wanted: Counter[str] = Counter()
     got: Counter[str] = Counter()
-    for members in groups.values():
+    for members in _groups(labels):
         kind = labels[members[0]]["kind"]
         if kind == "near_dup":
-            # The copies of one document, by the rate of the edits: each is found when it is joined to another.
-            edits = [number for number in members if labels[number]["edit"] > 0]
             joined_to = {number for number in members if match.get(number) in members}
             joined_to |= {match[number] for number in joined_to}
-            for number in edits:
-                wanted[f"near_dup {labels[number]['edit']}"] += 1
-                got[f"near_dup {labels[number]['edit']}"] += number in joined_to
+            for number in members:
+                if edit := labels[number]["edit"]:
+                    wanted[f"near_dup {edit}"] += 1
+                    got[f"near_dup {edit}"] += number in joined_to
         else:
             wanted[kind] += len(members) - 1
             got[kind] += sum(match.get(number) in members for number in members)
     return {kind: f"{got[kind]}/{wanted[kind]}" for kind in sorted(wanted)}
+
+
+def _pairs(
+    labels: list[dict[str, Any]], texts: list[str], alike: set[tuple[int, ...]], threshold: float
+) -> dict[str, str]:
+    """Count the pairs within planted groups that are truly so alike, and which of them are found."""
+    wanted = got = 0
+    for members in _groups(labels):
+        runs = {number: runs_of(texts[number]) for number in members}
+        for one, other in combinations(members, 2):
+            if jaccard(runs[one], runs[other]) >= threshold:
+                wanted += 1
+                got += (one, other) in alike
+    return {"pairs truly so alike": f"{got}/{wanted}"}
 
 
 def _false_drops(labels: list[dict[str, Any]], texts: list[str], match: dict[int, int]) -> dict[str, Any]:
@@ -216,21 +239,30 @@ def leak(texts: list[str]) -> dict[str, Any]:
     rows: dict[str, Any] = {"clusters": grouped.count, "documents": len(texts)}
     rows["oversized_bytes"] = round(float(sizes[grouped.oversized].sum() / sizes.sum()), 4)
     for name, parts in splits.items():
-        held_out = np.flatnonzero(parts == VALIDATION)
-        others = [texts[number] for number in np.flatnonzero(parts == 0).tolist()]
-        hidden = HeldOut(
-            *joined(shingle_sets(TextBatch([texts[number]])) for number in held_out.tolist()), LeakageConfig()
-        )
-        (matches, seconds) = timed(lambda hidden=hidden, others=others: _look(hidden, others))
-        summary = Leakage.of(matches, len(held_out)).summary(sizes[held_out])
-        rows[name] = {
-            "held_out": len(held_out),
-            "share_of_bytes": round(float(sizes[held_out].sum() / sizes.sum()), 4),
-            "leaked_documents": round(summary.share, 4),
-            "leaked_bytes": round(summary.share_of_bytes, 4),
-            "mb_per_cpu_s": round(megabytes(others) / seconds, 1),
-        }
+        rows[name], moved = _leakage(texts, sizes, parts)
+        if name == "cluster":
+            splits[name][moved] = 0
+            rows["cluster, what is known moved"], _ = _leakage(texts, sizes, parts)
     return rows
+
+
+def _leakage(texts: list[str], sizes: Any, parts: Any) -> tuple[dict[str, Any], Any]:
+    """Return what leaked, and which documents are better trained on."""
+    held_out = np.flatnonzero(parts == VALIDATION)
+    others = [texts[number] for number in np.flatnonzero(parts == 0).tolist()]
+    sets = joined(shingle_sets(TextBatch([texts[number]])) for number in held_out.tolist())
+    hidden = HeldOut(*sets, LeakageConfig())
+    matches, seconds = timed(lambda: _look(hidden, others))
+    found = Leakage.of(matches, len(held_out))
+    summary = found.summary(sizes[held_out])
+    row = {
+        "held_out": len(held_out),
+        "share_of_bytes": round(float(sizes[held_out].sum() / sizes.sum()), 4),
+        "leaked_documents": round(summary.share, 4),
+        "leaked_bytes": round(summary.share_of_bytes, 4),
+        "mb_per_cpu_s": round(megabytes(others) / seconds, 1),
+    }
+    return row, held_out[known(found, hidden.seen_in(*sets))]
 
 
 def _look(hidden: HeldOut, texts: list[str]) -> list[Any]:
@@ -248,7 +280,8 @@ def main() -> None:
     found = {
         "planted": planted(prose),
         "dirty_dev": dirty(data / "dirty"),
-        "cost": {"prose": cost(prose), "law": cost(documents(law, 20_000_000))},
+        "cost": {"prose": cost(prose), "law": cost(documents(law, 20_000_000))}
+        | {Path(path).name: cost(documents(Path(path))) for path in sys.argv[2:]},
         "leak": {
             "law": leak(documents(law)),
             "python": leak(documents(data / "domain/python_stdlib_train.jsonl.zst")),

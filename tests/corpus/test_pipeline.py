@@ -12,7 +12,7 @@ from textus import storage
 from textus.corpus.config import CorpusConfig
 from textus.corpus.corpus import Corpus
 from textus.corpus.document import Document
-from textus.corpus.filters.profiles import FilterConfig
+from textus.corpus.filters.config import FilterConfig
 from textus.corpus.pipeline import build, build_from
 from textus.corpus.work.config import WorkConfig
 from textus.errors import ArtefactError, ConfigError, CorpusError, InputError, ResourceError

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from textus.corpus.config import CorpusConfig
-from textus.corpus.document import Document
 from textus.corpus.corpus import Corpus
+from textus.corpus.document import Document
 from textus.corpus.pipeline import build_from
 from textus.dataset import tokenize
 from textus.dataset.shard import DataHash

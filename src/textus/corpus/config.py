@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from textus.config import Count, Natural, Positive, Range, Settings
 from textus.corpus.duplicates.config import DuplicatesConfig, LeakageConfig
-from textus.corpus.filters.profiles import FilterConfig
+from textus.corpus.filters.config import FilterConfig
+from textus.corpus.passages.config import BoilerplateConfig
 from textus.corpus.privacy.config import PrivacyConfig
 from textus.corpus.split_config import SplitConfig
 from textus.corpus.work.config import WorkConfig
@@ -50,6 +51,8 @@ class CorpusConfig(Settings):
     """Which texts are good enough."""
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     """What is done about personal data."""
+    boilerplate: BoilerplateConfig = field(default_factory=BoilerplateConfig)
+    """What is done about lines that many documents share."""
     duplicates: DuplicatesConfig = field(default_factory=DuplicatesConfig)
     """How near duplicates are found, and which are dropped."""
     split: SplitConfig = field(default_factory=SplitConfig)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from textus import config as settings_module
 from textus import storage
-from textus.checkpoint.checkpoint import KIND, write_model
+from textus.checkpoint.checkpoint import GENERATION, KIND, generation_config, write_model
 from textus.checkpoint.provenance import provenance
 from textus.dataset.pack import Windows
 from textus.errors import TextusError
@@ -95,6 +96,7 @@ def _train(stages: Stages, on_plan: Callable[[Plan], None]) -> TrainResult:
     storage.write_text(stages.directory / FILE, settings_module.to_toml(stages.settings))
     if finished:
         run.tidy()
+        _renew_sampling(run, stages)
     else:
         _learn(run, stages)
     state = storage.read_json(stages.directory / RECORD)
@@ -152,6 +154,18 @@ def _learn(run: Run, stages: Stages) -> None:
         write_model(partial, run.model, run.tokenizer, run.provenance, stages.settings.sampling.generation_config())
         storage.write_json(partial / RECORD, _record(run, state))
     run.tidy()
+
+
+def _renew_sampling(run: Run, stages: Stages) -> None:
+    """Seal a finished model anew where nothing has changed but how it writes unless told otherwise."""
+    wanted = generation_config(run.tokenizer, stages.settings.sampling.generation_config())
+    if storage.read_json(run.directory / GENERATION) == wanted:
+        return
+    sealed = storage.manifest(run.directory, KIND)
+    with storage.published(run.directory, KIND, run.model_key, sealed.facts) as partial:
+        for name in sealed.files:
+            shutil.copyfile(run.directory / name, partial / name)
+        storage.write_json(partial / GENERATION, wanted)
 
 
 def _say_why_anew(run: Run) -> None:

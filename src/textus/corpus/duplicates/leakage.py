@@ -1,9 +1,9 @@
 """Measure how much of what is held out was learnt from: the share of held-out documents with a match in training.
 
 It needs no clusters, so it holds for any split: by cluster, group or time, by files that were given, by the ends of
-documents. Each held-out document is known by its lowest 24 runs of words, a random sample because runs are hashes.
-Training documents are read once; one that holds two of the sample is compared with the whole document. A document of
-which half is shared is missed with probability 25 / 2^24.
+documents. Each held-out document is known by its lowest 64 runs of words, a random sample because runs are hashes.
+Training documents are read once; one that holds a quarter of the sample is compared with the whole document. What is
+shared by half is missed with probability 1.3e-5; a held-out document of 64 runs or fewer never is.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from textus.corpus.duplicates.candidates import Pairs
 from textus.corpus.duplicates.config import LeakageConfig
 from textus.corpus.duplicates.verify import Overlaps, Shingles, overlaps
 
-_SAMPLE = 24
+_SAMPLE = 64
 _MOST_OWNERS = 64
 """Of more held-out documents that share a sampled run, each is known by it with a chance of 64 / their number."""
-_SURE = 16
-"""From how many sampled runs on two of them must be met; of fewer, one."""
+_SURE = 0.5
+"""What share of the runs that are expected in common must be met in the sample; one at least."""
 _LOW, _HIGH = np.uint64(2**32 - 1), np.uint64(32)
 _TABLE_BITS = 24
 NO_MATCH = -1
@@ -45,13 +45,13 @@ class HeldOut:
     """Held-out documents, to be looked for in others.
 
     `shingles` and `offsets` are theirs (`shingle_sets`) and may be mapped into memory. Besides them this takes 16 MB
-    and 200 bytes a document.
+    and some 550 bytes a document.
     """
 
     def __init__(self, shingles: Shingles, offsets: Index, config: LeakageConfig) -> None:
         self._sets, self._config = (shingles, offsets), config
         counts = np.minimum(np.diff(offsets), _SAMPLE)
-        owners = np.repeat(np.arange(len(counts)), counts)
+        owners = np.repeat(np.arange(len(counts), dtype=np.uint32), counts)
         places = np.arange(len(owners)) + np.repeat(offsets[:-1] - (np.cumsum(counts) - counts), counts)
         runs = shingles[places]
         chance = mixed((owners.astype(np.uint64) << _HIGH) | runs)
@@ -59,7 +59,9 @@ class HeldOut:
         runs, owners = runs[order], owners[order]
         rank = np.arange(len(runs)) - np.searchsorted(runs, runs)
         self._runs, self._owners = runs[rank < _MOST_OWNERS], owners[rank < _MOST_OWNERS]
-        self._needed = np.where(np.bincount(self._owners, minlength=len(counts)) >= _SURE, 2, 1)
+        # A document of Jaccard index s has at least the share s of its runs in common with the other.
+        expected = min(config.likeness, config.containment) * np.bincount(self._owners, minlength=len(counts))
+        self._needed: Index = np.maximum(_SURE * expected, 1).astype(np.int64)
         self._table = np.zeros(1 << _TABLE_BITS, bool)
         self._table[self._runs >> np.uint32(32 - _TABLE_BITS)] = True
 
@@ -83,7 +85,7 @@ class HeldOut:
         train = np.repeat(np.searchsorted(offsets, places, side="right") - 1, counts)
         packed, hits = np.unique((train.astype(np.uint64) << _HIGH) | held_out.astype(np.uint64), return_counts=True)
         pairs = np.stack((packed >> _HIGH, packed & _LOW), axis=1).astype(np.int64)
-        return pairs[hits >= self._needed[pairs[:, 1]]]
+        return np.asarray(pairs[hits >= self._needed[pairs[:, 1]]])
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,18 @@ class LeakageSummary:
     def share_of_bytes(self) -> float:
         """Return the share of held-out bytes in documents that were seen."""
         return self.leaked_bytes / max(self.num_bytes, 1)
+
+
+def known(found: Leakage, among: Matches) -> NDArray[np.bool_]:
+    """Tell which held-out documents are better trained on, so that none that is left has a match in training.
+
+    These are the ones with a match there, and then those that match one of them: `among` are the matches of the
+    held-out documents with each other (`HeldOut.seen_in` of their own runs).
+    """
+    moved: NDArray[np.bool_] = found.matches != NO_MATCH
+    while (further := moved[among.train] & ~moved[among.held_out]).any():
+        moved[among.held_out[further]] = True
+    return moved
 
 
 def straddling(pairs: Pairs, found: Overlaps, is_held_out: NDArray[np.bool_], likeness: float) -> Index:

@@ -12,8 +12,8 @@ from textus.corpus.batch import Index, TextBatch
 from textus.corpus.duplicates.candidates import Pairs
 
 Shingles = NDArray[np.uint32]
-_BLOCK = 1 << 20
-"""How many runs are compared at once: 8 MB of numbers to sort."""
+_BLOCK = 1 << 17
+"""How many runs are compared at once: a megabyte of numbers to sort, which the caches hold."""
 _HIGH = np.uint64(32)
 
 
@@ -61,7 +61,7 @@ def overlaps(
     """Count what the two documents of each pair have in common; both numbers of a pair are places in `offsets`.
 
     The second number is a place in `others`, where these are given. Sets may be files mapped into memory: they are
-    read in the order of the pairs, some megabytes at a time.
+    read in the order of the pairs, a megabyte at a time.
 
     >>> runs, offsets = shingle_sets(TextBatch(["a b c d e f", "A, b, c, d, e, g"]))
     >>> overlaps(np.array([[0, 1]]), runs, offsets).jaccard.tolist()

@@ -51,6 +51,9 @@ class FilterConfig(Settings):
     language_confidence: Fraction = 0.5
     """With `languages`, drop texts of which a smaller share than this is in the language found."""
     quality: QualityConfig = QualityConfig()
+    """A score of quality that is learnt from examples."""
+    reference: str = ""
+    """The directory of a model by which the rule perplexity<=N judges texts; empty: none."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

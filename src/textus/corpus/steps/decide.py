@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 from textus import storage
 from textus.corpus.config import CorpusConfig
 from textus.corpus.duplicates.clusters import clusters, preference, repeats
-from textus.corpus.filters.profiles import FilterConfig, verdicts
+from textus.corpus.filters.config import FilterConfig
+from textus.corpus.filters.profiles import verdicts
 from textus.corpus.privacy.config import KINDS
 from textus.corpus.privacy.find import is_dropped
 from textus.corpus.steps.exact import ranks, representatives
 from textus.corpus.steps.hold_out import hold_out
 from textus.corpus.steps.ledger import Ledger
 from textus.corpus.steps.near import Edges, read_edges
+from textus.corpus.steps.score import read_scores
 from textus.corpus.steps.table import Measured, Whole, gather
 from textus.errors import CorpusError
 
@@ -42,6 +44,8 @@ class Case:
     """Where the candidate pairs of near duplicates are."""
     compared: tuple[Path, ...]
     """Where it is told what the pairs have in common, a range after the other."""
+    scored: tuple[tuple[Path, ...], ...]
+    """Where the learnt scores of each piece are; none where none were asked for."""
     config: CorpusConfig
 
 
@@ -67,8 +71,8 @@ def decide(place: Path, case: Case) -> Mapping[str, Any]:
     """Write the decision on every document, and a summary."""
     config, whole = case.config, gather(case.pieces)
     ledger, counts = Ledger(len(whole)), Counts()
-    for piece in case.pieces:
-        _judge(piece, ledger, counts, config)
+    for piece, scores in zip(case.pieces, case.scored, strict=True):
+        _judge(piece, piece.columns() | read_scores(scores), ledger, counts, config)
     rank, edges = ranks(whole, config.priority), read_edges(case.pairs, case.compared)
     _drop_exact(whole, rank, ledger, config)
     _drop_near(whole, rank, ledger, edges, config)
@@ -93,9 +97,10 @@ def decide(place: Path, case: Case) -> Mapping[str, Any]:
     return {"how": how}
 
 
-def _judge(piece: Measured, ledger: Ledger, counts: Counts, config: CorpusConfig) -> None:
+def _judge(
+    piece: Measured, columns: Mapping[str, NDArray[Any]], ledger: Ledger, counts: Counts, config: CorpusConfig
+) -> None:
     """Apply what a piece's own columns decide; documents given to measure on stay, whatever these say."""
-    columns = piece.columns()
     part, mask = slice(piece.start, piece.stop), np.zeros(len(ledger), bool)
 
     def drop(which: NDArray[np.bool_], reason: str) -> None:

@@ -97,9 +97,43 @@ class Staged:
         """Return its bytes on disk."""
         return float(self.path.stat().st_size)
 
+    @property
+    def weight(self) -> int:
+        """Return the same as a whole number, as parts of files do."""
+        return int(self.size)
+
     def documents(self, config: CorpusConfig, log: ReadLog) -> Iterator[Document]:
         """Read the file again."""
         return read_file(self.path)
+
+
+@dataclass(frozen=True)
+class Unpacking:
+    """A part that is too large for one piece and cannot be read from its middle on, as packed files cannot."""
+
+    part: Part
+    config: CorpusConfig
+    file_bytes: int
+
+    @property
+    def key(self) -> list[Any]:
+        """Return all that the result depends on."""
+        return [VERSION, self.part.identity, *read_settings(self.config), self.file_bytes]
+
+
+def unpack(place: Path, payload: Unpacking) -> Mapping[str, Any]:
+    """Write the documents of a part as they are, in files of the size of a piece."""
+    log = ReadLog(stop=payload.config.unreadable == "stop")
+    with DocumentWriter(place, DOCUMENTS, payload.file_bytes) as writer:
+        for document in read_part(payload.part, payload.config, log):
+            writer.append(document)
+    storage.write_json(place / LOG, {"log": log.as_dict()})
+    return {"documents": writer.count}
+
+
+def read_settings(config: CorpusConfig) -> list[Any]:
+    """Return the settings on which it depends what documents are read."""
+    return [config.text_column, config.encoding, config.maximum_document_mb, config.unreadable]
 
 
 @dataclass(frozen=True)
@@ -115,7 +149,7 @@ class Piece:
     def key(self) -> str:
         """Hash all that the result depends on, and no more: other thresholds measure nothing anew."""
         config = self.config
-        read = (config.text_column, config.encoding, config.fix_unicode, config.maximum_document_mb, config.unreadable)
+        read = [*read_settings(config), config.fix_unicode]
         return fingerprint.of_value(
             [VERSION, self.source.identity, self.held_out, *read, config.duplicates.signature, config.privacy.checked]
         )

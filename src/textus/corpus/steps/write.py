@@ -9,16 +9,22 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from textus import fingerprint, storage
+from textus.corpus.batch import TextBatch, batches
 from textus.corpus.config import CorpusConfig
 from textus.corpus.document import Document
+from textus.corpus.passages.boilerplate import boilerplate, remove_lines
 from textus.corpus.privacy.config import KINDS
 from textus.corpus.privacy.find import redact
 from textus.corpus.split import SPLITS, Split, by_tail
-from textus.corpus.steps.ledger import Decision, read_decisions
+from textus.corpus.steps.ledger import read_decisions
+from textus.corpus.steps.lines import REPEATED
 from textus.corpus.steps.measure import DOCUMENTS
 from textus.corpus.steps.samples import Samples
 from textus.corpus.store import DocumentWriter, document_files, read_columns, read_documents
@@ -35,6 +41,8 @@ class Writing:
     decisions: Path
     group: int
     """The row group of the decisions that is the piece's."""
+    lines: Path | None
+    """Where the keys of repeated lines are, if boilerplate is looked for."""
     by_tails: bool
     """Whether each document is cut into a part to learn and a part to measure on."""
     config: CorpusConfig
@@ -42,12 +50,17 @@ class Writing:
 
 def write(place: Path, payload: Writing) -> Mapping[str, Any]:
     """Write the kept documents of a piece; count documents and bytes by split, and what was taken out."""
-    surgeon = Surgeon(payload.config)
+    surgeon = Surgeon(payload.config, payload.lines)
     with ExitStack() as stack:
         writers = {name: stack.enter_context(DocumentWriter(place, name)) for name in SPLITS}
-        for document, decision in _kept(payload):
-            for split, text in _parts(surgeon.without(document), decision, payload):
-                writers[split].append(Document(text, document.source, document.meta))
+        decisions = read_decisions(payload.decisions, payload.group)
+        documents = read_documents(payload.measured, DOCUMENTS)
+        kept = compress(documents, (not decision.reason for decision in decisions))
+        splits = (decision.split for decision in decisions if not decision.reason)
+        for group in batches(kept):
+            for document, split in zip(surgeon.without(group), splits, strict=False):
+                for part, text in _parts(document, split, payload):
+                    writers[part].append(Document(text, document.source, document.meta))
     storage.write_json(place / SAMPLES, surgeon.samples.as_list())
     counts: dict[str, Any] = {
         name: {"documents": writer.count, "bytes": writer.num_bytes} for name, writer in writers.items()
@@ -56,38 +69,53 @@ def write(place: Path, payload: Writing) -> Mapping[str, Any]:
 
 
 class Surgeon:
-    """Take out of a document what is not to be learnt, and count it."""
+    """Take out of documents what is not to be learnt, count it, and keep examples."""
 
-    def __init__(self, config: CorpusConfig) -> None:
+    def __init__(self, config: CorpusConfig, lines: Path | None) -> None:
         self.taken_out: Counter[str] = Counter()
         self.samples = Samples()
         self._config = config
         self._redacts = any(config.privacy.of(kind) == "redact" for kind in KINDS)
+        self._repeated = np.load(lines / REPEATED) if lines else np.zeros(0, np.uint64)
 
-    def without(self, document: Document) -> Document:
-        """Return a document without what was decided against."""
-        text = document.text
+    def without(self, group: Sequence[Document]) -> list[Document]:
+        """Return documents without what was decided against."""
+        texts = [document.text for document in group]
+        if len(self._repeated):
+            texts = self._without_boilerplate(group)
         if self._redacts:
-            text, counts = redact(text, self._config.privacy)
+            texts = [self._redacted(text, document.source) for text, document in zip(texts, group, strict=True)]
+        return [
+            document if text is document.text else Document(text, document.source, document.meta)
+            for text, document in zip(texts, group, strict=True)
+        ]
+
+    def _without_boilerplate(self, group: Sequence[Document]) -> list[str]:
+        batch = TextBatch([document.text for document in group])
+        found = boilerplate(batch, self._repeated, self._config.boilerplate)
+        if not found.any():
+            return [document.text for document in group]
+        self.taken_out["boilerplate lines"] += int(found.sum())
+        texts = remove_lines(batch, found)
+        for document, text in zip(group, texts, strict=True):
+            if text != document.text:
+                self.taken_out["documents with boilerplate"] += 1
+                self.samples.take("boilerplate", document.source, document.text, text)
+        return texts if self._config.boilerplate.action == "remove" else [document.text for document in group]
+
+    def _redacted(self, text: str, source: str) -> str:
+        redacted, counts = redact(text, self._config.privacy)
+        if counts:
             self.taken_out.update({f"redacted: {kind}": count for kind, count in counts.items()})
-        if text == document.text:
-            return document
-        self.samples.take("redacted", document.source, document.text, text)
-        return Document(text, document.source, document.meta)
+            self.samples.take("redacted", source, text, redacted)
+        return redacted
 
 
-def _kept(payload: Writing) -> Iterator[tuple[Document, Decision]]:
-    decisions = read_decisions(payload.decisions, payload.group)
-    for document, decision in zip(read_documents(payload.measured, DOCUMENTS), decisions, strict=True):
-        if not decision.reason:
-            yield document, decision
-
-
-def _parts(document: Document, decision: Decision, payload: Writing) -> Iterator[tuple[Split, str]]:
+def _parts(document: Document, split: Split, payload: Writing) -> Iterator[tuple[Split, str]]:
     if payload.by_tails:
         yield from by_tail(document.text, payload.config)
-    else:
-        yield decision.split, document.text
+    elif document.text:
+        yield split, document.text
 
 
 def gather(written: Sequence[Path], directory: Path) -> tuple[dict[str, dict[str, int]], str]:

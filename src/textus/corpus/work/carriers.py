@@ -20,11 +20,12 @@ from typing import Any, Protocol
 from textus.corpus.work.config import WorkConfig
 from textus.corpus.work.task import Task, perform
 from textus.errors import ConfigError, ResourceError
-from textus.progress import Progress
+from textus.progress import SILENT, Progress
 from textus.progress import Task as Bar
 
 _ATTEMPTS = 3
 _LONGEST_WAIT = 2.0
+_WORTH_SHOWING = 1e6
 _WORTH_PROCESSES = 8e6
 """Bytes of text: less is done before a process has started."""
 
@@ -46,7 +47,8 @@ def carry(carrier: Carrier, name: str, tasks: Sequence[Task], progress: Progress
     waiting = [task for task in tasks if not task.is_done]
     if not waiting:
         return
-    with progress.task(name, sum(task.size for task in waiting), "B") as bar:
+    size = sum(task.size for task in waiting)
+    with (progress if size > _WORTH_SHOWING else SILENT).task(name, size, "B") as bar:
         carrier.carry(waiting, bar)
 
 
