@@ -17,7 +17,7 @@ from textus.tokenizer.config import SMALLEST_VOCABULARY, TokenizerConfig
 from textus.tokenizer.content import SPECIAL_TOKENS, trained
 from textus.tokenizer.counts import Counts, WordCounter
 from textus.tokenizer.merges import Pair, learn_merges
-from textus.tokenizer.pieces import pieces
+from textus.tokenizer.pieces import PIECE, pieces
 from textus.tokenizer.tokenizer import Tokenizer, well_formed
 
 TOKENIZER_VERSION = 2
@@ -147,9 +147,10 @@ def assembled(merges: Sequence[Pair]) -> Tokenizer:
 def _sample(texts: Iterable[str], corpus_bytes: int, limit: int, task: Task) -> Iterator[str]:
     """Yield pieces spread evenly over all `texts`, of about `limit` bytes together; all of them where that suffices."""
     share = min(1.0, limit / max(1, corpus_bytes))
+    piece_size = _SAMPLE_PIECE if share < 1.0 else PIECE
     seen = taken = 0
     for text in texts:
-        for piece in pieces(well_formed(text), _SAMPLE_PIECE):
+        for piece in pieces(well_formed(text), piece_size):
             size = len(piece.encode())
             if share == 1.0 or taken <= seen * share:
                 taken += size
