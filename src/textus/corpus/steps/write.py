@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import compress
@@ -25,12 +25,14 @@ from textus.corpus.privacy.config import KINDS
 from textus.corpus.privacy.find import redact
 from textus.corpus.split import SPLITS, Split, by_tail
 from textus.corpus.steps.cuts import read_cuts
+from textus.corpus.steps.leak import HELD_OUT
 from textus.corpus.steps.ledger import read_decisions
 from textus.corpus.steps.lines import REPEATED
 from textus.corpus.steps.measure import DOCUMENTS
 from textus.corpus.steps.samples import Samples
 from textus.corpus.steps.table import Measured
-from textus.corpus.store import DocumentWriter, document_files, read_columns, read_documents
+from textus.corpus.store import DocumentWriter, document_files, read_columns, read_documents, read_file
+from textus.corpus.work.task import KIND as WORK
 
 SAMPLES = "samples.json"
 
@@ -134,28 +136,46 @@ def _parts(document: Document, split: Split, payload: Writing) -> Iterator[tuple
         yield split, document.text
 
 
-def gather(written: Sequence[Path], directory: Path) -> tuple[dict[str, dict[str, int]], str]:
+def gather(
+    written: Sequence[Path], directory: Path, moved: Set[int] = frozenset()
+) -> tuple[dict[str, dict[str, int]], str]:
     """Put the files of all pieces together under one numbering; return the counts by split and the fingerprint.
 
-    The fingerprint is that of the documents in order: it does not depend on how the input was cut into pieces.
+    `moved` are documents that are trained on though they were to be held out, by their number among these. The
+    fingerprint is that of the documents in order: it does not depend on how the input was cut into pieces.
     """
-    counts: dict[str, dict[str, int]] = {}
-    hashes: list[str] = []
-    facts = [storage.manifest(place, "work").facts for place in written]
-    for name in SPLITS:
-        total = {key: sum(fact[name][key] for fact in facts) for key in ("documents", "bytes")}
-        if not total["documents"]:
-            continue
-        ids, number = hashlib.sha256(), 0
-        for place in written:
-            for path in document_files(place, name):
-                for (identity,) in read_columns(path, "id"):
-                    ids.update(identity.encode("ascii"))
+    facts = [storage.manifest(place, WORK).facts for place in written]
+    counts = {name: {key: sum(fact[name][key] for fact in facts) for key in ("documents", "bytes")} for name in SPLITS}
+    files = {name: [path for place in written for path in document_files(place, name)] for name in SPLITS}
+    hashes = {name: hashlib.sha256() for name in SPLITS}
+    for number, path in enumerate(files["train"]):
+        _hash(path, hashes["train"])
+        _link(path, directory / f"train-{number:05}.parquet")
+    first = 0
+    for place_among, name in enumerate(HELD_OUT):
+        if not any(first <= number < first + counts[name]["documents"] for number in moved):
+            for number, path in enumerate(files[name]):
+                _hash(path, hashes[name])
                 _link(path, directory / f"{name}-{number:05}.parquet")
-                number += 1
-        counts[name] = total
-        hashes.append(f"{name} {ids.hexdigest()}")
-    return counts, fingerprint.of_parts(hashes)
+            first += counts[name]["documents"]
+            continue
+        with DocumentWriter(directory, name) as kept, DocumentWriter(directory, f"train-moved-{place_among}") as other:
+            for document in (document for path in files[name] for document in read_file(path)):
+                is_moved = first in moved
+                (other if is_moved else kept).append(document)
+                hashes["train" if is_moved else name].update(document.id.encode("ascii"))
+                first += 1
+        counts[name] = {"documents": kept.count, "bytes": kept.num_bytes}
+        for key, amount in (("documents", other.count), ("bytes", other.num_bytes)):
+            counts["train"][key] += amount
+    filled = [name for name in SPLITS if counts[name]["documents"]]
+    content = fingerprint.of_parts(f"{name} {hashes[name].hexdigest()}" for name in filled)
+    return {name: counts[name] for name in filled}, content
+
+
+def _hash(path: Path, ids: Any) -> None:
+    for (identity,) in read_columns(path, "id"):
+        ids.update(identity.encode("ascii"))
 
 
 def _link(path: Path, place: Path) -> None:
