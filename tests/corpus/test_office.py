@@ -44,7 +44,9 @@ def test_paragraphs_and_chapters_are_read(tmp_path, name):
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize(
-    "content", [pack({}), pack({"META-INF/container.xml": "<a/>"}), b"no archive", pack(FILES["a.odt"])[:60]]
+    "content",
+    [pack({}), pack({"META-INF/container.xml": "<a/>"}), b"no archive", pack(FILES["a.odt"])[:60]],
+    ids=["empty", "another", "no archive", "truncated"],  # an archive holds the time at which it was made
 )
 def test_what_is_not_one_is_named(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
