@@ -30,6 +30,7 @@ _LONGEST_FACT = 256
 _NUMBERS = (bool, int, float)
 _LARGEST = 1 << 63
 _BLANK = object()
+_BETWEEN = re.compile(r"[ \t\r\n,]*")
 _DELIMITERS = ",;\t|"
 _ROWS = 64
 _ARROW_FILE = b"ARROW1"
@@ -265,23 +266,21 @@ def _values(file: InputFile, blocks: Iterable[str], config: CorpusConfig) -> Ite
     """Yield JSON values from a stream, and the items of a list in place of the list."""
     decoder, pending, opened = json.JSONDecoder(), "", False
     for block in _and_none(blocks):
-        pending += block or ""
-        while pending := pending.lstrip(" \t\r\n,"):
-            if pending[0] == "[" and not opened:
-                opened, pending = True, pending[1:]
-                continue
-            if pending[0] == "]" and opened:
-                opened, pending = False, pending[1:]
+        pending, at = pending + (block or ""), 0
+        while (at := _BETWEEN.match(pending, at).end()) < len(pending):  # type: ignore[union-attr]
+            if pending[at] == ("]" if opened else "["):
+                opened, at = not opened, at + 1
                 continue
             try:
-                value, end = decoder.raw_decode(pending)
+                value, end = decoder.raw_decode(pending, at)
             except json.JSONDecodeError as error:
                 cut_off = error.msg.startswith("Unterminated string") or error.pos >= len(pending) - 8
                 if block is None or not cut_off:
                     raise
                 break
             yield value
-            pending = pending[end:]
+            at = end
+        pending = pending[at:]
         if len(pending) > config.maximum_bytes:
             raise _at(f"{file.path}: a record", _too_long(config))
     if opened:
