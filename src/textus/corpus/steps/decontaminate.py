@@ -55,7 +55,8 @@ class Judgement:
 
     probed: tuple[Path, ...]
     first: Path | None
-    """Where copies leave the corpus: which documents stand for their exact duplicates: copies of a page do not make its words common."""
+    """Which documents stand for their exact duplicates, so that copies of a page do not make its words common; none where
+    copies stay."""
     documents: int
     config: ContaminationConfig
     identity: str
