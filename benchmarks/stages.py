@@ -1,5 +1,8 @@
 """Seconds and peak memory of every stage, each in a process of its own, and of a second run that finds all made.
 
+`train` is training with the measurements after it (evaluation, compressors, 5-gram); `training_mib` is its peak until
+the last step. `evaluate` is the model alone, on the validation part.
+
 python benchmarks/stages.py TEXTS... [key=value ...]
 """
 
@@ -12,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-STAGES = ("clean", "tokenize", "pack", "plan", "train", "train")
+STAGES = ("clean", "tokenize", "pack", "plan", "train", "train, all made", "evaluate", "generate")
 
 
 def peak_mib(command: list[str]) -> tuple[float, float]:
@@ -34,11 +37,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         for stage in STAGES:
-            command = [sys.executable, "-m", "textus", stage, *sys.argv[1:], "-o", str(run)]
-            seconds, peak = peak_mib(command)
+            words = {"evaluate": [str(run)], "generate": [str(run), "The", "--max-tokens", "200"]}
+            arguments = words.get(stage, [*sys.argv[1:], "-o", str(run)])
+            seconds, peak = peak_mib([sys.executable, "-m", "textus", stage.partition(",")[0], *arguments])
             rows.append({"stage": stage, "seconds": round(seconds, 1), "peak_mib": round(peak)})
+            if stage == "train":
+                rows[-1]["training_mib"] = json.loads((run / "training.json").read_text())["peak_memory_bytes"] >> 20
             print(rows[-1], file=sys.stderr, flush=True)
-    rows[-1]["stage"] = "train, all made"
     print(json.dumps({"benchmark": "stages", "arguments": sys.argv[1:], "rows": rows}))
 
 

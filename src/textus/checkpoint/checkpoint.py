@@ -59,10 +59,9 @@ def write_model(
     config = model.config
     assert tokenizer.vocab_size <= config.vocab_size, "the tokenizer knows tokens that the model does not"
     dtype = str(model.embedding.weight.dtype).removeprefix("torch.")
-    end = {"bos_token_id": tokenizer.end, "eos_token_id": tokenizer.end, "pad_token_id": tokenizer.end}
     with storage.refusals(directory):
         storage.write_json(directory / CONFIG, to_qwen3(config, tokenizer.end, dtype))
-        storage.write_json(directory / GENERATION, end | dict(generation or {}))
+        storage.write_json(directory / GENERATION, generation_config(tokenizer, generation or {}))
         storage.write_json(directory / PROVENANCE, dict(provenance))
         tokenizer.save(directory, config.context_length)
         state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
@@ -70,6 +69,11 @@ def write_model(
         save_file(to_qwen3_weights(state, config), directory / WEIGHTS, metadata={"format": "pt"})
         # safetensors lets nobody else read what it writes
         (directory / WEIGHTS).chmod((directory / CONFIG).stat().st_mode)
+
+
+def generation_config(tokenizer: Tokenizer, sampling: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what transformers reads about generating: the token that ends a text, and the defaults of `sampling`."""
+    return {"bos_token_id": tokenizer.end, "eos_token_id": tokenizer.end, "pad_token_id": tokenizer.end, **sampling}
 
 
 def load(directory: Path, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> Checkpoint:

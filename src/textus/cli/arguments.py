@@ -63,7 +63,7 @@ def run_settings(options: argparse.Namespace) -> Any:
             overrides.append(item)
         elif path.suffix == ".toml":
             files.append(path)
-        elif (path / FILE).is_file():
+        elif _is_there(path / FILE):
             files.append(path / FILE)
             out = out or item  # the file says where it was made, and it may have been moved or copied since
         else:
@@ -72,6 +72,14 @@ def run_settings(options: argparse.Namespace) -> Any:
         raise ConfigError(f"{files[1]}: a second settings file", hint="give one, and override it with key=value")
     loaded = settings.load(RunSettings, files[0] if files else None, overrides)
     return resolve(texts, out, loaded)
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether a file is there, as far as we may look: reading says better what we may not."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def override_items(base: Any, items: Sequence[str]) -> Any:

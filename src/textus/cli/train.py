@@ -29,7 +29,7 @@ def run(arguments: Sequence[str]) -> None:
 def tell(result: TrainResult) -> str:
     """Say what a run came to: its scores, the models beside it, its samples, and what to do next."""
     sections = dict(result.report.sections)
-    parts = [sections[name].text() for name in list(sections)[:3]]
+    parts = [sections[name].text() for name in list(sections)[:4]]
     parts += [f"sample {number}\n{sample.strip()}" for number, sample in enumerate(result.samples, 1)]
     place = result.directory
     parts.append(f'report: {place / "report.html"}\nnext:   textus generate {place} "Once upon a time"')

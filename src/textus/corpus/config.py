@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from textus.config import Count, Natural, Positive, Range, Settings
+from textus.corpus.contamination.config import ContaminationConfig
 from textus.corpus.duplicates.config import DuplicatesConfig, LeakageConfig
 from textus.corpus.filters.config import FilterConfig
-from textus.corpus.passages.config import BoilerplateConfig
+from textus.corpus.passages.config import BoilerplateConfig, PassagesConfig
 from textus.corpus.privacy.config import PrivacyConfig
 from textus.corpus.split_config import SplitConfig
 from textus.corpus.work.config import WorkConfig
@@ -53,6 +54,10 @@ class CorpusConfig(Settings):
     """What is done about personal data."""
     boilerplate: BoilerplateConfig = field(default_factory=BoilerplateConfig)
     """What is done about lines that many documents share."""
+    passages: PassagesConfig = field(default_factory=PassagesConfig)
+    """What is done about passages that several documents have."""
+    contamination: ContaminationConfig = field(default_factory=ContaminationConfig)
+    """Against which evaluation sets documents are held."""
     duplicates: DuplicatesConfig = field(default_factory=DuplicatesConfig)
     """How near duplicates are found, and which are dropped."""
     split: SplitConfig = field(default_factory=SplitConfig)

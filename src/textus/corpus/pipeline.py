@@ -11,7 +11,6 @@ Documents are numbered in the order of the input, so that the result does not de
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,41 +21,28 @@ from textus.config import kinds
 from textus.corpus.config import MEGABYTE, CorpusConfig
 from textus.corpus.corpus import CORPUS_VERSION, KIND, REPORT, Corpus
 from textus.corpus.document import Document
-from textus.corpus.filters.quality import Perplexity
-from textus.corpus.inputs import Part, list_parts
+from textus.corpus.inputs import Part
 from textus.corpus.log import ReadLog
-from textus.corpus.steps import leak, near
+from textus.corpus.steps import leak, near, options
 from textus.corpus.steps.decide import DECISIONS, SUMMARY, Case, decide
 from textus.corpus.steps.exact import ranks, representatives
-from textus.corpus.steps.lines import Adding, Counting, add_lines, count_lines
 from textus.corpus.steps.measure import DOCUMENTS, LOG, Files, Piece, Source, Staged, Unpacking, measure, unpack
-from textus.corpus.steps.score import Lesson, Scoring, learn, score
+from textus.corpus.steps.options import Reference, Removal, listed, parts_of
 from textus.corpus.steps.seal import Sealing, seal
 from textus.corpus.steps.table import Measured, gather, number_pieces
 from textus.corpus.steps.write import Writing, write
 from textus.corpus.store import DocumentWriter, document_files
+from textus.corpus.trail import WORK, keep_trail
 from textus.corpus.work.bench import Bench, Job
 from textus.corpus.work.carriers import chosen
-from textus.corpus.work.task import KIND as WORK_KIND
 from textus.corpus.work.task import Task, perform
 from textus.errors import InputError
 from textus.progress import SILENT, Progress
 
-WORK = ".work"
-"""Added to a corpus' name, the place of what is kept beside it: measures and decisions, by step and key."""
 _MOST_PIECES = 4096
 _UNPACKED = 4
 """How much larger a piece of unpacked text may be than one on disk, for most of it is packed."""
 FIRST = "first.npy"
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A model by whose perplexity texts are judged; it is given from above, for nothing here knows models."""
-
-    key: str
-    """Tells the model from others."""
-    perplexity: Perplexity
 
 
 def build(
@@ -68,8 +54,8 @@ def build(
 ) -> Corpus:
     """Make a corpus of files and folders, or reopen it when neither they nor the settings have changed."""
     log = ReadLog(stop=config.unreadable == "stop")
-    given = _listed(config.validation, config)
-    parts = _parts(inputs, config, log)
+    given = listed(config.validation, config)
+    parts = parts_of(inputs, config, log)
     parts = [part for part in parts if part.place not in {part.place for part in given}]
     key = _key([part.identity for part in parts], given, config)
     if storage.is_fresh(directory, KIND, key):
@@ -87,7 +73,7 @@ def build_from(
 ) -> Corpus:
     """Make a corpus of documents that `key` identifies, or reopen it without asking for the first of them."""
     log = ReadLog(stop=config.unreadable == "stop")
-    given = _listed(config.validation, config)
+    given = listed(config.validation, config)
     full_key = _key(key, given, config)
     if storage.is_fresh(directory, KIND, full_key):
         return Corpus.open(directory)
@@ -136,8 +122,15 @@ class _Pipeline:
             measured = self._measure(pieces)
             first = self._first(measured)
             pairs, compared = self._compare(measured, first)
-            decided = self._decide(Case(measured, pairs, compared, self._score(measured), self.config))
-            self._publish(measured, decided, self._lines(measured, first), key)
+            scored = options.scores(self.bench, measured, self.config, self.reference)
+            contaminated = options.evaluation_sets(self.bench, measured, self.config)
+            decided = self._decide(Case(measured, pairs, compared, contaminated, scored, self.config))
+            passages = options.repeated_passages(self.bench, measured, self.config.passages, decided)
+            lines = options.repeated_lines(self.bench, measured, self.config, first)
+            removal = Removal(contaminated, passages, lines)
+            self._publish(measured, decided, removal, key)
+            corpus = Corpus.open(self.directory)
+            keep_trail(corpus, measured, decided / DECISIONS)
         except BaseException:
             self.bench.prune()
             raise
@@ -147,7 +140,7 @@ class _Pipeline:
             self.bench.clear()
         elif self.config.work.world == 1:  # another rank may still look at what this one needs no more
             self.bench.tidy()
-        return Corpus.open(self.directory)
+        return corpus
 
     def _pieces(self, parts: Sequence[Part | Staged], held_out: bool) -> list[Piece]:
         """Put parts together to pieces of about `task_mb`; unpack those that are larger."""
@@ -204,35 +197,6 @@ class _Pipeline:
         key = [[piece.place.name for piece in pieces], self.config.priority]
         return self.bench.one("same", "first", mark_first, (pieces, self.config.priority), key) / FIRST
 
-    def _score(self, pieces: tuple[Measured, ...]) -> tuple[tuple[Path, ...], ...]:
-        """Give every document the learnt scores that were asked for."""
-        bench, quality = self.bench, self.config.filter.quality
-        scored: list[tuple[Path, ...]] = []
-        if quality.is_on:
-            good, bad = (tuple(_listed(paths, self.config)) for paths in (quality.good, quality.bad))
-            key = [[part.identity for part in parts] for parts in (good, bad)]
-            learnt = bench.one("learn quality", "quality", learn, Lesson(good, bad, self.config), key)
-            jobs = [Job(Scoring(piece, learnt), [piece.place.name, learnt.name], piece.num_bytes) for piece in pieces]
-            scored.append(bench.each("quality", "scored", score, jobs))
-        if self.reference:
-            judge, name = self.reference.perplexity, self.reference.key
-            tasks = [bench.task("scored", score, Scoring(one, None, judge), [one.place.name, name]) for one in pieces]
-            for task in tasks:  # here: the model is in this process
-                perform(task)
-            scored.append(tuple(task.place for task in tasks))
-        return tuple(zip(*scored, strict=True)) if scored else ((),) * len(pieces)
-
-    def _lines(self, pieces: tuple[Measured, ...], first: Path) -> Path | None:
-        """Find the lines that many documents share."""
-        config, bench = self.config.boilerplate, self.bench
-        if config.action == "keep":
-            return None
-        jobs = [Job(Counting(piece, first), [piece.place.name, first.parent.name], piece.num_bytes) for piece in pieces]
-        counted = bench.each("lines", "lines", count_lines, jobs)
-        documents = sum(storage.manifest(place, WORK_KIND).facts["documents"] for place in counted)
-        adding = Adding(counted, documents, config, int(self.config.work.memory_mb * MEGABYTE))
-        return bench.one("repeated lines", "repeated", add_lines, adding, [[place.name for place in counted], config])
-
     def _compare(self, pieces: tuple[Measured, ...], first: Path) -> tuple[Path, tuple[Path, ...]]:
         """Compare what may be nearly the same: whether it is dropped or not, it must not straddle the split."""
         config, bench = self.config.duplicates, self.bench
@@ -254,14 +218,14 @@ class _Pipeline:
         names = [[piece.place.name for piece in case.pieces], [place.name for place in case.compared], scored]
         return self.bench.one("decide", "decided", decide, case, [names, settings_key(self.config)])
 
-    def _publish(self, pieces: Sequence[Measured], decided: Path, lines: Path | None, key: str) -> None:
+    def _publish(self, pieces: Sequence[Measured], decided: Path, removal: Removal, key: str) -> None:
         by_tails, bench = storage.read_json(decided / SUMMARY)["how"] == "tails", self.bench
         writings = [
-            Writing(piece.place, decided / DECISIONS, group, lines, by_tails, self.config)
+            Writing(piece, decided / DECISIONS, group, removal.cuts, removal.lines, by_tails, self.config)
             for group, piece in enumerate(pieces)
         ]
         sizes = [piece.num_bytes for piece in pieces]
-        base = [decided.name, lines.name if lines else ""]
+        base = [decided.name, [place.name for place in (*removal.cuts, removal.lines) if place]]
         jobs = [Job(one, [*base, one.group], size) for one, size in zip(writings, sizes, strict=True)]
         written = bench.each("write", "written", write, jobs)
         held_out = bench.one("held out", "held_out", leak.spell_held_out, (written, self.config), base)
@@ -275,15 +239,6 @@ class _Pipeline:
                 f"{len(self.log.named)} remarks on what was read are in {self.directory / REPORT}; "
                 f"the first: {self.log.named[0]}"
             )
-
-
-def _listed(paths: Sequence[str], config: CorpusConfig) -> list[Part]:
-    """List what settings name beside the input."""
-    return _parts(paths, config, ReadLog(stop=config.unreadable == "stop")) if paths else []
-
-
-def _parts(inputs: Sequence[str | Path], config: CorpusConfig, log: ReadLog) -> list[Part]:
-    return list_parts(inputs, config, log, int(config.work.task_mb * MEGABYTE))
 
 
 def _key(identity: Any, given: Sequence[Part], config: CorpusConfig) -> str:

@@ -8,20 +8,18 @@ from pathlib import Path
 
 from textus.corpus.compression import InputFile, readable
 from textus.corpus.config import CorpusConfig
-from textus.corpus.decode import Encoded, encoding_of
+from textus.corpus.decode import encoding_of
 from textus.corpus.document import Document
-from textus.corpus.files import HTML, LINES
+from textus.corpus.files import LINES
+from textus.corpus.formats import archived, content, lines
 from textus.corpus.inputs import Part, list_parts
 from textus.corpus.log import ReadLog
-from textus.corpus.records import json_lines, json_values, parquet, table
-from textus.corpus.text import documents, next_document, next_line
+from textus.corpus.records import parquet
+from textus.corpus.text import next_document, next_line
 from textus.errors import InputError
 from textus.progress import SILENT, Progress
 
 _BLOCK = 1 << 20
-_TABLES = {".json": json_values, ".csv": table, ".tsv": table}
-_AFTER_MARK = 4
-"""A document that begins before this byte is the first of its file: only a byte order mark may stand before it."""
 
 
 def read(
@@ -64,7 +62,7 @@ def read_part(
 
     try:
         _check_unchanged(part)
-        file = InputFile(part.path, part.name, some, place=part.place)
+        file = InputFile(part.path, part.name, some, part.opened)
         file.weight = part.weight
         yield from _documents(part, file, config, log)
     except InputError as error:
@@ -73,40 +71,21 @@ def read_part(
 
 
 def _documents(part: Part, file: InputFile, config: CorpusConfig, log: ReadLog) -> Iterator[Document]:
+    if part.unit == "file":
+        yield from content(file, config, log)
+        return
     if part.start == 0:
         log.files[f"{file.suffix or 'no ending'}{file.compression}"] += 1
-    if file.suffix == ".parquet":
-        yield from parquet(file, config, log, (part.start, part.stop) if part.unit == "row groups" else None)
-    elif file.suffix in HTML:
-        from textus.corpus.html import html  # its library is loaded where a page is met
-
-        yield from html(file, config, log)
-    elif read_table := _TABLES.get(file.suffix):
-        source = Encoded(file.blocks(_BLOCK), config.encoding, file.path, log)
-        yield from read_table(file, source.text(), config, log)
+    span = (part.start, part.stop)
+    if part.unit == "row groups":
+        yield from parquet(file, config, log, span)
+    elif part.unit == "members":
+        yield from archived(file, config, log, span)
     else:
-        is_range = part.unit == "bytes"
-        if is_range:
-            _set_range(file, part, next_line if file.suffix in LINES else next_document)
-            if file.start == file.stop:
-                return
-        whole = (lambda: _encoding_of_whole(part)) if is_range and config.encoding == "auto" else None
-        source = Encoded(file.blocks(_BLOCK), config.encoding, file.path, log, whole, file.start)
-        if file.suffix in LINES:
-            yield from json_lines(file, source, config, log)
-        else:
-            yield from _plain(file, source, config, log)
-
-
-def _plain(file: InputFile, source: Encoded, config: CorpusConfig, log: ReadLog) -> Iterator[Document]:
-    """Read plain text; a document that is not all of its file says at which byte it begins, or which piece it is."""
-    for begun, number, words in documents(source, config.maximum_bytes, log):
-        meta = {}
-        if begun >= _AFTER_MARK:
-            meta["offset"] = begun
-        if number:
-            meta["piece"] = number
-        yield Document(words, file.name, meta)
+        _set_range(file, part, next_line if file.suffix in LINES else next_document)
+        if file.start < file.stop:
+            whole = (lambda: _encoding_of_whole(part)) if config.encoding == "auto" else None
+            yield from lines(file, config, log, whole)
 
 
 def _set_range(file: InputFile, part: Part, next_start: Callable[..., int]) -> None:
@@ -118,13 +97,11 @@ def _set_range(file: InputFile, part: Part, next_start: Callable[..., int]) -> N
 
 
 def _encoding_of_whole(part: Part) -> str:
-    return encoding_of(InputFile(part.place, part.name).blocks(_BLOCK), part.path)
+    return encoding_of(InputFile(part.path, part.name, opener=part.opened).blocks(_BLOCK), part.path)
 
 
 def _check_unchanged(part: Part) -> None:
-    with readable(part.path):
-        status = Path(part.place).stat()
-    if (status.st_size, str(status.st_mtime_ns)) != (part.size, part.version):
+    if part.now() != (part.size, part.version):
         raise InputError(f"{part.path}: has changed since it was listed", hint="run the same command again")
 
 

@@ -81,6 +81,9 @@ def _quality(record: Mapping[str, Any]) -> Iterator[tuple[str, Section]]:
 def _found(record: Mapping[str, Any]) -> Iterator[tuple[str, Section]]:
     if record["clusters"]:
         yield "Near duplicates", Table.of(record["clusters"])
+    if record["contamination"]:
+        names = ("set", "documents", "items", "largest share of an item")
+        yield "Evaluation sets found in the text", Table(names, tuple(tuple(row) for row in record["contamination"]))
     if record["taken_out"]:
         yield "Taken out of documents that stay", Table.of(record["taken_out"], ("", "count"))
 

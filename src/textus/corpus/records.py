@@ -1,4 +1,4 @@
-"""Formats of one document a record: JSON lines, JSON, CSV and Parquet, each read in bounded memory."""
+"""Formats of one document a record: JSON lines, JSON, CSV, Parquet and Arrow, each read in bounded memory."""
 
 from __future__ import annotations
 
@@ -21,10 +21,18 @@ from textus.corpus.document import Document
 from textus.corpus.log import ReadLog
 from textus.errors import InputError
 
+try:
+    import orjson
+except ImportError:
+    orjson = None  # type: ignore[assignment]
+
 _LONGEST_FACT = 256
 _NUMBERS = (bool, int, float)
+_LARGEST = 1 << 63
+_BLANK = object()
 _DELIMITERS = ",;\t|"
-_PARQUET_ROWS = 64
+_ROWS = 64
+_ARROW_FILE = b"ARROW1"
 _BLOCK = 1 << 20
 
 
@@ -39,19 +47,14 @@ def json_lines(file: InputFile, source: Encoded, config: CorpusConfig, log: Read
         return f"{file.path}:{before + number}"
 
     make = Maker(file, config, log, where)
-    for number, line in enumerate(_lines(source, config), 1):
-        if isinstance(line, InputError):
-            words = line.message.removeprefix(f"{file.path}: ")
-            log.refuse(InputError(f"{where(number)}: {words}", hint=line.hint))
-            continue
-        if not line or line.isspace():
-            continue
+    for number, (at, line) in enumerate(_lines(source, config.maximum_bytes), 1):
         try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            log.refuse(InputError(f"{where(number)}: not valid JSON: {error}", hint=_HINT_DAMAGED))
+            value = _value(source, line, at, config)
+        except InputError as error:
+            words = error.message.removeprefix(f"{file.path}: ")
+            log.refuse(InputError(f"{where(number)}: {words}", hint=error.hint))
             continue
-        if document := make(value, number):
+        if value is not _BLANK and (document := make(value, number)):
             yield document
 
 
@@ -92,18 +95,39 @@ def parquet(
             f"{file.path}: Parquet inside {file.compression}", hint="unpack it first; Parquet is compressed itself"
         )
     make = Maker(file, config, log, lambda number: f"{file.path}: row {number}")
-    with readable(file.path), file.open() as raw, pyarrow.parquet.ParquetFile(raw, pre_buffer=False) as source:
+    with readable(file.path), file.seekable() as raw, pyarrow.parquet.ParquetFile(raw, pre_buffer=False) as source:
         columns = _columns(source.schema_arrow, file, config)
         sizes = [source.metadata.row_group(number).num_rows for number in range(source.num_row_groups)]
         wanted = range(*groups) if groups else range(len(sizes))
         number = sum(sizes[: wanted.start])
         share = file.weight / max(1, sum(sizes[wanted.start : wanted.stop]))
-        for batch in source.iter_batches(_PARQUET_ROWS, wanted, columns, use_threads=False):
+        for batch in source.iter_batches(_ROWS, wanted, columns, use_threads=False):
             for row in _rows(batch, file, number, log):
                 number += 1
                 if document := make(row, number):
                     yield document
             file.advance(share * batch.num_rows)
+
+
+def arrow(file: InputFile, config: CorpusConfig, log: ReadLog) -> Iterator[Document]:
+    """Read an Arrow file or stream, as the `datasets` library keeps its records."""
+    make = Maker(file, config, log, lambda number: f"{file.path}: row {number}")
+    number = 0
+    with readable(file.path), file.seekable() as raw:
+        is_file = raw.read(len(_ARROW_FILE)) == _ARROW_FILE
+        raw.seek(0)
+        with pa.ipc.open_file(raw) if is_file else pa.ipc.open_stream(raw) as source:
+            columns = _columns(source.schema, file, config)
+            batches = (source.get_batch(n) for n in range(source.num_record_batches)) if is_file else source
+            for whole in batches:
+                before = raw.tell()
+                for start in range(0, whole.num_rows, _ROWS):
+                    batch = whole.select(columns).slice(start, _ROWS)
+                    for row in _rows(batch, file, number, log):
+                        number += 1
+                        if document := make(row, number):
+                            yield document
+                file.advance(raw.tell() - before)
 
 
 def _columns(schema: pa.Schema, file: InputFile, config: CorpusConfig) -> list[str]:
@@ -139,6 +163,8 @@ class Maker:
             except InputError as error:
                 self._log.refuse(_at(self._where(number), error))
                 return None
+        if len(facts) <= 1:
+            return Document(text, self._source)
         source, own = facts.get("source"), self._own
         meta = {key: fact for key, fact in facts.items() if key not in own and _is_small(fact)}
         return Document(text, source if isinstance(source, str) and source else self._source, meta)
@@ -163,26 +189,39 @@ def _text(value: Any, config: CorpusConfig) -> str:
     return value
 
 
-def _lines(source: Encoded, config: CorpusConfig) -> Iterator[str | InputError]:
-    """Yield each line, or why it cannot be had."""
-    longest = config.maximum_bytes
+def _value(source: Encoded, line: bytes | None, at: int, config: CorpusConfig) -> Any:
+    """Return the value of a line, or what stands for a blank one; raise `InputError` without the place for another."""
+    if line is None:
+        raise _too_long(config)
+    if source.codec == "utf-8":
+        try:
+            return _quick(line)
+        except (ValueError, RecursionError):
+            pass  # blank, damaged, or beyond what orjson takes
+    text = source.decode(line, at)
+    if not text or text.isspace():
+        return _BLANK
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not valid JSON: {error}", hint=_HINT_DAMAGED) from None
+
+
+def _json_of_utf8(line: bytes) -> Any:
+    return json.loads(str(line, "utf-8"))
+
+
+_quick: Callable[[bytes], Any] = orjson.loads if orjson else _json_of_utf8
+
+
+def _lines(source: Encoded, longest: int) -> Iterator[tuple[int, bytes | None]]:
+    """Yield where each line begins, and the line if it is no longer than `longest`."""
     for at, data in _whole_lines(source, longest):
         if not data:
-            yield _too_long(config)
+            yield at, None
             continue
-        if len(data) <= longest:  # and so is every line
-            try:
-                lines = source.decode(data, at).removesuffix("\n").split("\n")
-            except InputError:
-                pass
-            else:
-                yield from lines
-                continue
         for line in data.removesuffix(b"\n").split(b"\n"):
-            try:
-                yield source.decode(line, at) if len(line) <= longest else _too_long(config)
-            except InputError as error:
-                yield error
+            yield at, line if len(line) <= longest else None
             at += len(line) + 1
 
 
@@ -350,7 +389,10 @@ def _kind(value: Any) -> str:
 
 
 def _is_small(fact: Any) -> bool:
-    return len(fact) <= _LONGEST_FACT if type(fact) is str else type(fact) in _NUMBERS
+    if type(fact) is str:
+        return len(fact) <= _LONGEST_FACT
+    # Beyond this, orjson and json read a number differently; NaN is not JSON at all.
+    return type(fact) in _NUMBERS and -_LARGEST < fact < _LARGEST
 
 
 def _is_text(kind: pa.DataType) -> bool:

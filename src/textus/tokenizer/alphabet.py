@@ -12,7 +12,7 @@ def _byte_characters() -> dict[str, int]:
 BYTES = _byte_characters()
 """The byte of each character."""
 CHARACTERS = {byte: character for character, byte in BYTES.items()}
-"""The character of each byte."""
+"""The character of each byte: a table for `str.translate`."""
 
 
 def to_bytes(text: str) -> bytes:
@@ -30,4 +30,4 @@ def to_characters(token: bytes) -> str:
     >>> to_characters(b" caf")
     'Ġcaf'
     """
-    return "".join(map(CHARACTERS.__getitem__, token))
+    return token.decode("latin-1").translate(CHARACTERS)

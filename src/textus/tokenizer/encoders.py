@@ -1,4 +1,4 @@
-"""The library `tokenizers` as an encoder of whole texts, and what keeps a text from turning into special tokens."""
+"""The library `tokenizers` as an encoder of words and of texts, and what keeps a text from becoming special tokens."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer as Engine
+
+from textus.tokenizer.alphabet import to_characters
 
 Tokens = npt.NDArray[np.uint32]
 Encode = Callable[[Sequence[str]], Sequence[Tokens]]
@@ -19,6 +21,16 @@ def lists(engine: Engine) -> Callable[[Sequence[str]], list[list[int]]]:
 
     def encode(texts: Sequence[str]) -> list[list[int]]:
         return [found.ids for found in engine.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    return encode
+
+
+def by_word(engine: Engine) -> Callable[[Sequence[str]], list[list[int]]]:
+    """Return a function from single words, as our own split makes them, to their tokens: straight to the merges."""
+    model = engine.model
+
+    def encode(words: Sequence[str]) -> list[list[int]]:
+        return [[token.id for token in model.tokenize(to_characters(word.encode()))] for word in words]
 
     return encode
 

@@ -48,7 +48,7 @@ class Tokenizer:
         self.encoder = "builtin"
         """What encodes: `builtin`, or an engine that was put to `use`; the tokens are the same."""
         # Looking words up is exact for our own split only; with another one, text goes to the engine whole.
-        own = WordEncoder(encoders.lists(self._engine)).encode_batch if splits_as_ours(content) else None
+        own = WordEncoder(encoders.by_word(self._engine)).encode_batch if splits_as_ours(content) else None
         self._builtin = self._encode = own or encoders.guarded(self._engine, found.special)
 
     @classmethod

@@ -11,17 +11,20 @@ from textus import fingerprint, storage
 from textus.corpus.corpus import Corpus
 from textus.errors import TokenizerError
 from textus.progress import SILENT, Progress, Task
+from textus.tokenizer import sizes
 from textus.tokenizer.alphabet import BYTES
 from textus.tokenizer.config import SMALLEST_VOCABULARY, TokenizerConfig
 from textus.tokenizer.content import SPECIAL_TOKENS, trained
 from textus.tokenizer.counts import Counts, WordCounter
 from textus.tokenizer.merges import Pair, learn_merges
-from textus.tokenizer.pieces import pieces
+from textus.tokenizer.pieces import PIECE, pieces
 from textus.tokenizer.tokenizer import Tokenizer, well_formed
 
 TOKENIZER_VERSION = 2
 """Raised when the same text and settings would give another tokenizer, so that cached ones are made again."""
 KIND = "tokenizer"
+SIZES = "sizes.json"
+"""What was measured of each size, where the size was chosen by measurement."""
 _SAMPLE_PIECE = 4096
 """Characters: small against any sample, so that the sample is even."""
 _LEAST_COUNT = 2
@@ -54,9 +57,15 @@ def build(corpus: Corpus, directory: Path, config: TokenizerConfig, progress: Pr
         tokenizer = Tokenizer.load(directory)
     else:
         texts = (document.text for document in corpus.documents("train"))
-        tokenizer = train_tokenizer(texts, config, corpus.num_bytes("train"), progress)
+        measured = None
+        if config.vocab_size == "measured":
+            tokenizer, measured = _measured(corpus, config, progress)
+        else:
+            tokenizer = train_tokenizer(texts, config, corpus.num_bytes("train"), progress)
         with storage.new_directory(directory) as new:
             tokenizer.save(new)
+            if measured:
+                storage.write_json(new / SIZES, measured.as_dict())
             facts = {"vocab_size": tokenizer.vocab_size, "fingerprint": tokenizer.fingerprint}
             storage.seal(new, KIND, key, {"corpus": corpus.fingerprint}, facts)
     if config.encoder != "auto" or corpus.num_bytes("train") >= _WORTH_AN_ENGINE:
@@ -72,10 +81,11 @@ def train_tokenizer(
     An automatic size that the texts do not support becomes what they support; one that was asked for raises
     `TokenizerError`. Memory is bounded whatever the text.
     """
-    wanted = choose_vocab_size(corpus_bytes) if config.vocab_size == "auto" else config.vocab_size
+    asked = config.vocab_size
+    wanted = asked if isinstance(asked, int) else choose_vocab_size(corpus_bytes)
     counts = count_words(texts, config, corpus_bytes, progress)
-    tokenizer = from_counts(counts, wanted)
-    if tokenizer.vocab_size < wanted and config.vocab_size != "auto":
+    tokenizer = assembled(learnt(counts, wanted))
+    if tokenizer.vocab_size < wanted and wanted == asked:
         raise TokenizerError(
             f"the text supports a vocabulary of {tokenizer.vocab_size} tokens; got tokenizer.vocab_size = {wanted}",
             hint=f"set tokenizer.vocab_size to {tokenizer.vocab_size} or less, leave it on auto, or give more text",
@@ -96,26 +106,37 @@ def count_words(
         return counter.counts()
 
 
-def from_counts(counts: Counts, vocab_size: int) -> Tokenizer:
-    """Make the tokenizer of counted words: special tokens, bytes, then what is merged most often first.
+def _measured(corpus: Corpus, config: TokenizerConfig, progress: Progress) -> tuple[Tokenizer, sizes.Measured]:
+    """Train at the largest size, measure all on the validation part, and return the one chosen."""
+    texts = (document.text for document in corpus.documents("train"))
+    num_bytes = corpus.num_bytes("train")
+    merges = learnt(count_words(texts, config, num_bytes, progress), sizes.CANDIDATES[-1])
+    with SILENT.task("", 0, "") as task:
+        part = list(_sample((d.text for d in corpus.documents("train")), num_bytes, sizes.TRAIN_BYTES, task))
+    held_out = sizes.within((document.text for document in corpus.documents("validation")), sizes.HELD_OUT_BYTES)
+    scale = max(1.0, num_bytes / sizes.TRAIN_BYTES)
 
-    It has `vocab_size` tokens, or fewer where no other pair occurs twice; a smaller one is the beginning of a larger.
-    """
-    first = len(SPECIAL_TOKENS)
-    bytes_in_order = [BYTES[character] for character in sorted(BYTES)]
-    token_of = {byte: first + rank for rank, byte in enumerate(bytes_in_order)}
-    merges = learn_merges(
+    def make(size: int) -> Tokenizer:
+        return assembled(merges[: size - SMALLEST_VOCABULARY])
+
+    found = sizes.measure(SMALLEST_VOCABULARY + len(merges), make, part, held_out, scale, progress)
+    return make(found.chosen), found
+
+
+def learnt(counts: Counts, vocab_size: int) -> list[Pair]:
+    """Learn the merges of counted words for `vocab_size` tokens, or fewer where no other pair occurs twice."""
+    tokens = {BYTES[name]: len(SPECIAL_TOKENS) + rank for rank, name in enumerate(sorted(BYTES))}
+    return learn_merges(
         (word.encode() for word in counts),
         list(counts.values()),
-        [token_of[byte] for byte in range(256)],
+        [tokens[byte] for byte in range(256)],
         vocab_size - SMALLEST_VOCABULARY,
         _LEAST_COUNT,
     )
-    return assembled(merges)
 
 
 def assembled(merges: Sequence[Pair]) -> Tokenizer:
-    """Make the tokenizer of learnt merges."""
+    """Make the tokenizer of merges: special tokens, single bytes, then what each merge makes."""
     names = [*SPECIAL_TOKENS, *sorted(BYTES)]
     for left, right in merges:
         names.append(names[left] + names[right])
@@ -126,9 +147,10 @@ def assembled(merges: Sequence[Pair]) -> Tokenizer:
 def _sample(texts: Iterable[str], corpus_bytes: int, limit: int, task: Task) -> Iterator[str]:
     """Yield pieces spread evenly over all `texts`, of about `limit` bytes together; all of them where that suffices."""
     share = min(1.0, limit / max(1, corpus_bytes))
+    piece_size = _SAMPLE_PIECE if share < 1.0 else PIECE
     seen = taken = 0
     for text in texts:
-        for piece in pieces(well_formed(text), _SAMPLE_PIECE):
+        for piece in pieces(well_formed(text), piece_size):
             size = len(piece.encode())
             if share == 1.0 or taken <= seen * share:
                 taken += size

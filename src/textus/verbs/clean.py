@@ -8,6 +8,7 @@ from typing import Any
 
 from textus.corpus.corpus import Corpus
 from textus.progress import SILENT, Progress
+from textus.verbs.lock import locked
 from textus.verbs.settings import RunSettings, resolve
 from textus.verbs.stages import Stages
 
@@ -20,4 +21,6 @@ def clean(
     progress: Progress = SILENT,
 ) -> Corpus:
     """Make the corpus of a run from files and folders of text, or reopen it when nothing has changed."""
-    return Stages(resolve(inputs, out, settings), progress).corpus
+    resolved = resolve(inputs, out, settings)
+    with locked(resolved.directory):
+        return Stages(resolved, progress).corpus

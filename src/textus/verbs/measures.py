@@ -19,6 +19,8 @@ from textus.evaluation.perplexity import evaluate
 from textus.report import Score
 from textus.verbs.stages import Stages
 
+MEASURES_VERSION = 2
+"""Raised whenever the same model and settings give other measures, so that kept ones are made again."""
 FILE = "measures.json"
 SAMPLES = 3
 SAMPLE_TOKENS = 160
@@ -74,7 +76,7 @@ def measure(stages: Stages, key: str) -> Measures:
 
 
 def _key(stages: Stages, key: str) -> str:
-    return fingerprint.of_parts([key, fingerprint.of_value(stages.settings.sampling)])
+    return fingerprint.of_parts([str(MEASURES_VERSION), key, fingerprint.of_value(stages.settings.sampling)])
 
 
 def _baselines(stages: Stages, opened: Checkpoint) -> dict[str, Any]:
@@ -83,8 +85,8 @@ def _baselines(stages: Stages, opened: Checkpoint) -> dict[str, Any]:
     validation = b"".join(document.text.encode() for document in corpus.documents("validation"))
     validation = validation[:MOST_VALIDATION_BYTES]
     rows = compressors(validation, _end_of_training(stages), progress=stages.progress)
-    training = evenly_chosen(stages.shards.split("train"), MAXIMUM_TOKENS)
-    ngram = NGram.train(training, opened.tokenizer.vocab_size, progress=stages.progress)
+    train = stages.shards.split("train")
+    ngram = NGram.train(evenly_chosen(train, MAXIMUM_TOKENS), opened.tokenizer.vocab_size, progress=stages.progress)
     counted = evaluate_ngram(
         ngram, opened.tokenizer, split_documents(split), data=split.data_fingerprint, progress=stages.progress
     ).score("bits_per_byte")
@@ -94,6 +96,7 @@ def _baselines(stages: Stages, opened: Checkpoint) -> dict[str, Any]:
         "details": {
             **{f"{row.name}_alone": row.alone for row in rows},
             "ngram_error": counted.error,
+            "ngram_tokens": min(train.num_tokens, MAXIMUM_TOKENS),
             "compressor_context_bytes": rows[0].context_bytes,
             "validation_bytes": len(validation),
         },

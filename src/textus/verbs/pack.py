@@ -8,6 +8,7 @@ from typing import Any
 
 from textus.dataset.tokenize import Shards
 from textus.progress import SILENT, Progress
+from textus.verbs.lock import locked
 from textus.verbs.settings import RunSettings, resolve
 from textus.verbs.stages import Stages
 
@@ -20,4 +21,6 @@ def pack(
     progress: Progress = SILENT,
 ) -> Shards:
     """Make the token shards of a run, or reopen them when nothing has changed; windows are cut from them on the fly."""
-    return Stages(resolve(inputs, out, settings), progress).shards
+    resolved = resolve(inputs, out, settings)
+    with locked(resolved.directory):
+        return Stages(resolved, progress).shards

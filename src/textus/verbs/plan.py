@@ -27,6 +27,7 @@ from textus.training.loop import TrainState, train
 from textus.training.plan import Plan, TextSize, retime
 from textus.training.plan import plan as make_plan
 from textus.training.recipe import HARMLESS, Recipe
+from textus.verbs.lock import locked
 from textus.verbs.settings import RunSettings, resolve
 from textus.verbs.stages import Stages
 
@@ -45,7 +46,9 @@ def plan(
     progress: Progress = SILENT,
 ) -> Plan:
     """Make the stages before training and return the plan that `train` would follow, its speed measured here."""
-    return planned(Stages(resolve(inputs, out, settings), progress))
+    resolved = resolve(inputs, out, settings)
+    with locked(resolved.directory):
+        return planned(Stages(resolved, progress))
 
 
 @dataclass(frozen=True)

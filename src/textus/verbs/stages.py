@@ -10,6 +10,7 @@ from textus import storage
 from textus.corpus import demo
 from textus.corpus import pipeline as corpus_stage
 from textus.corpus.corpus import Corpus
+from textus.corpus.trail import WORK
 from textus.dataset import tokenize as shards_stage
 from textus.dataset.tokenize import Shards
 from textus.errors import ConfigError, ResourceError
@@ -20,7 +21,7 @@ from textus.verbs.settings import FILE, RunSettings
 
 DEMO = "demo:"
 _MADE = ("corpus", "tokenizer", "shards")
-_SIGNS = (FILE, storage.MANIFEST, f"corpus{corpus_stage.WORK}", *(f"{stage}/{storage.MANIFEST}" for stage in _MADE))
+_SIGNS = (FILE, storage.MANIFEST, f"corpus{WORK}", *(f"{stage}/{storage.MANIFEST}" for stage in _MADE))
 """Names of which every run has one, however early it was stopped."""
 
 

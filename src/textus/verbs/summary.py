@@ -20,6 +20,7 @@ def summary(stages: Stages, plan: Plan, state: dict[str, Any], measures: Measure
         ("Scores on the validation part", _scores(measures)),
         ("What these mean", Prose(_meaning(measures))),
         ("Beside other models of the same text", _baselines(measures)),
+        ("What the others had seen", Prose(_given(measures))),
         ("Loss", _curve(stages)),
         *((f"Sample {number}", Prose(text, verbatim=True)) for number, text in enumerate(measures.samples, 1)),
         ("Plan", plan.table()),
@@ -50,7 +51,17 @@ def _baselines(measures: Measures) -> Table:
     mine = next(score.value for score in measures.scores if score.name == "bits_per_byte")
     rows: list[tuple[Any, ...]] = [("this model", mine, "")]
     rows += [(words, measures.baselines[name], details.get(f"{name}_alone", "")) for name, words in names.items()]
-    return Table(("bits per byte", "after the training text", "validation text alone"), tuple(rows))
+    return Table(("bits per byte", "after training text", "validation text alone"), tuple(rows))
+
+
+def _given(measures: Measures) -> str:
+    """Say what each of the other models had seen."""
+    details = measures.baselines["details"]
+    return (
+        f"Each compressor had read the last {details['compressor_context_bytes'] / 1e6:,.2f} MB of the training text, "
+        f"and what {details['validation_bytes'] / 1e6:,.2f} MB of validation text then add to its output is counted; "
+        f"the 5-gram model has counted {details['ngram_tokens']:,} training tokens at most."
+    )
 
 
 def _curve(stages: Stages) -> Chart:

@@ -8,6 +8,7 @@ from typing import Any
 
 from textus.progress import SILENT, Progress
 from textus.tokenizer.tokenizer import Tokenizer
+from textus.verbs.lock import locked
 from textus.verbs.settings import RunSettings, resolve
 from textus.verbs.stages import Stages
 
@@ -20,4 +21,6 @@ def tokenize(
     progress: Progress = SILENT,
 ) -> Tokenizer:
     """Learn the tokenizer of a run from its training part, or reopen it when nothing has changed."""
-    return Stages(resolve(inputs, out, settings), progress).tokenizer
+    resolved = resolve(inputs, out, settings)
+    with locked(resolved.directory):
+        return Stages(resolved, progress).tokenizer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from textus import config as settings_module
 from textus import storage
-from textus.checkpoint.checkpoint import KIND, write_model
+from textus.checkpoint.checkpoint import GENERATION, KIND, generation_config, write_model
 from textus.checkpoint.provenance import provenance
 from textus.dataset.pack import Windows
 from textus.errors import TextusError
@@ -24,6 +25,7 @@ from textus.training.plan import Plan
 from textus.training.run import Run
 from textus.verbs import measures
 from textus.verbs.lock import locked
+from textus.verbs.mixture import training_windows
 from textus.verbs.plan import planned
 from textus.verbs.settings import FILE, RunSettings, resolve
 from textus.verbs.stages import Stages
@@ -95,6 +97,7 @@ def _train(stages: Stages, on_plan: Callable[[Plan], None]) -> TrainResult:
     storage.write_text(stages.directory / FILE, settings_module.to_toml(stages.settings))
     if finished:
         run.tidy()
+        _renew_sampling(run, stages)
     else:
         _learn(run, stages)
     state = storage.read_json(stages.directory / RECORD)
@@ -128,7 +131,7 @@ def _run(stages: Stages, made: Plan) -> Run:
         directory=stages.directory,
         model=Transformer(made.model, seed=seed),
         tokenizer=stages.tokenizer,
-        training=Windows(shards.split("train"), context, objective.prediction_offset, seed),
+        training=training_windows(stages, made),
         validation=Windows(shards.split("validation"), context, objective.prediction_offset, seed, ordered=True),
         objective=objective,
         recipe=made.recipe,
@@ -152,6 +155,18 @@ def _learn(run: Run, stages: Stages) -> None:
         write_model(partial, run.model, run.tokenizer, run.provenance, stages.settings.sampling.generation_config())
         storage.write_json(partial / RECORD, _record(run, state))
     run.tidy()
+
+
+def _renew_sampling(run: Run, stages: Stages) -> None:
+    """Seal a finished model anew where nothing has changed but how it writes unless told otherwise."""
+    wanted = generation_config(run.tokenizer, stages.settings.sampling.generation_config())
+    if storage.read_json(run.directory / GENERATION) == wanted:
+        return
+    sealed = storage.manifest(run.directory, KIND)
+    with storage.published(run.directory, KIND, run.model_key, sealed.facts) as partial:
+        for name in sealed.files:
+            shutil.copyfile(run.directory / name, partial / name)
+        storage.write_json(partial / GENERATION, wanted)
 
 
 def _say_why_anew(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import combinations
 
 import numpy as np
@@ -64,7 +65,20 @@ def test_merged_pairs_are_there_once_in_order(parts) -> None:
 
 def test_ranges_bound_memory() -> None:
     assert num_ranges(0, 10**9) == num_ranges(1000, 10**9) == 1
-    assert num_ranges(10**9, 2 * 10**9) == 32
+    assert num_ranges(10**9, 2 * 10**9) == 54
+
+
+def test_pairing_stays_within_what_ranges_are_planned_with() -> None:
+    rng, number, memory = np.random.default_rng(0), 200_000, 4_000_000
+    keys = rng.integers(0, 2**63, number, dtype=np.uint64)
+    keys[: number // 5] = keys[rng.integers(0, number // 15, number // 5)]  # a fifth of them in groups of some
+    where = range_of(keys << np.uint64(1), num_ranges(number, memory))
+    for part in range(num_ranges(number, memory)):
+        tracemalloc.start()
+        candidate_pairs(keys[where == part], np.flatnonzero(where == part), DuplicatesConfig())
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < memory
 
 
 def test_too_many_documents_are_refused() -> None:

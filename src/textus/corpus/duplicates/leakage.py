@@ -2,8 +2,8 @@
 
 It needs no clusters, so it holds for any split: by cluster, group or time, by files that were given, by the ends of
 documents. Each held-out document is known by its lowest 64 runs of words, a random sample because runs are hashes.
-Training documents are read once; one that holds a quarter of the sample is compared with the whole document. A document of
-which half is shared is missed with probability 1.3e-5, one of 64 runs or fewer never.
+Training documents are read once; one that holds a quarter of the sample is compared with the whole document. What is
+shared by half is missed with probability 1.3e-5; a held-out document of 64 runs or fewer never is.
 """
 
 from __future__ import annotations

@@ -80,23 +80,19 @@ def _mojibake(batch: TextBatch) -> Index:
 
 
 def _letter_pairs(batch: TextBatch) -> Column:
-    letters = _LETTERS[np.minimum(batch.codes, 127)]
-    is_pair = (letters[:-1] < 26) & (letters[1:] < 26)
-    places = np.flatnonzero(is_pair)
-    numbers = count_at(places, batch.starts)
+    letters = (batch.codes | 0x20) - ord("a")  # a-z and A-Z become 0 to 25, all others wrap around to more
+    is_letter = letters < 26
+    is_pair = is_letter[:-1] & is_letter[1:]
+    numbers = count(batch, np.append(is_pair, False))
     enough = numbers >= _FEWEST_PAIRS
     found = np.full(len(batch), np.nan, np.float32)
     if not enough.any():
         return found
-    places = places[np.repeat(enough, numbers)]
+    pairs = (letters[:-1] * 26 + letters[1:])[is_pair].astype(np.int64)
+    if not enough.all():
+        pairs = pairs[np.repeat(enough, numbers)]
     numbers = numbers[enough]
-    pairs = letters[places].astype(np.int64) * 26 + letters[places + 1]
     pairs += np.repeat(np.arange(len(numbers)) * 676, numbers)
     counts = np.bincount(pairs, minlength=len(numbers) * 676).reshape(-1, 676)
-    same = (counts * (counts - 1)).sum(1)
-    found[enough] = 676 * same / (numbers * (numbers - 1.0))
+    found[enough] = 676 * (counts * (counts - 1)).sum(1) / (numbers * (numbers - 1.0))
     return found
-
-
-_LETTERS = np.full(128, 26, np.uint8)
-_LETTERS[ord("a") : ord("z") + 1] = _LETTERS[ord("A") : ord("Z") + 1] = np.arange(26)

@@ -1,4 +1,4 @@
-"""Which pieces of a text are the same, for many texts at once."""
+"""Which pieces of a text are there more than once, for many texts at once."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from textus.corpus.batch import Hashes, Index, mixed
 
 
 @dataclass(frozen=True)
-class Groups:
-    """Equal pieces of one text, together; the order of the groups means nothing."""
+class Repeats:
+    """Groups of two and more equal pieces of one text; the order of the groups means nothing."""
 
     order: Index
     """The pieces, those of a group next to each other."""
@@ -32,13 +32,27 @@ class Groups:
         return np.repeat(of_groups, self.counts)
 
 
-def groups(hashes: Hashes, owners: Index) -> Groups:
-    """Bring together the pieces that have one hash and one owner."""
-    # The owner goes into the key: one sort of 64 bits instead of one of pairs.
-    keys = hashes ^ mixed(owners.astype(np.uint64))
+def salts(counts: Index) -> Hashes:
+    """Return a number for each piece that those of one text share: hash ^ salt tells text and hash apart at once."""
+    return np.repeat(mixed(np.arange(len(counts), dtype=np.uint64)), counts)
+
+
+def crowded(keys: Hashes) -> NDArray[np.bool_]:
+    """Tell which keys share a bucket of their last bits with another: all that are equal, and few that are not."""
+    buckets = (keys & np.uint64((1 << (2 * len(keys)).bit_length()) - 1)).astype(np.int64)
+    found: NDArray[np.bool_] = np.bincount(buckets)[buckets] > 1
+    return found
+
+
+def repeats(keys: Hashes) -> Repeats:
+    """Bring together the pieces with equal keys, and leave out those that are alone."""
+    several = np.flatnonzero(crowded(keys))  # spares most of them the sort
+    keys = keys[several]
     order = np.argsort(keys)
     keys = keys[order]
-    new = np.ones(len(keys), bool)
-    new[1:] = keys[1:] != keys[:-1]
-    starts = np.flatnonzero(new)
-    return Groups(order, starts, np.diff(starts, append=len(keys)))
+    edges = np.flatnonzero(np.diff(keys, prepend=~keys[:1], append=~keys[-1:]))
+    counts = np.diff(edges)
+    kept = counts > 1
+    order = several[order][np.repeat(kept, counts)]
+    counts = counts[kept]
+    return Repeats(order, np.cumsum(counts) - counts, counts)

@@ -20,7 +20,7 @@ from textus.corpus.filters.feature import (
     per,
     total,
 )
-from textus.corpus.filters.groups import groups
+from textus.corpus.filters.groups import repeats, salts
 from textus.corpus.filters.wording import phrase
 
 FEATURES = (
@@ -121,13 +121,14 @@ def paragraphs(lines: Pieces) -> Pieces:
 
 def _repeated(batch: TextBatch, pieces: Pieces) -> tuple[Column, Column]:
     """Return the share of the pieces that were there before in their text, by number and by characters."""
-    found = groups(batch.hashes(pieces.starts, pieces.ends), pieces.owners)
-    owners, lengths = pieces.owners[found.first], (pieces.ends - pieces.starts)[found.first]
-    numbers, size = np.zeros((2, len(batch)), np.int64), np.zeros((2, len(batch)), np.int64)
-    for row, counts in enumerate((found.counts, found.counts - 1)):
-        np.add.at(numbers[row], owners, counts)
-        np.add.at(size[row], owners, counts * lengths)
-    return per(numbers[1], numbers[0]), per(size[1], size[0])
+    numbers, lengths = np.bincount(pieces.owners, minlength=len(batch)), pieces.ends - pieces.starts
+    found = repeats(batch.hashes(pieces.starts, pieces.ends) ^ salts(numbers))
+    owners, again, characters = pieces.owners[found.first], *np.zeros((2, len(batch)), np.int64)
+    np.add.at(again, owners, found.counts - 1)
+    np.add.at(characters, owners, (found.counts - 1) * lengths[found.first])
+    every = np.zeros(len(batch), np.int64)
+    np.add.at(every, pieces.owners, lengths)
+    return per(again, numbers), per(characters, every)
 
 
 def _ends_in_ellipsis(batch: TextBatch, lines: Pieces) -> Mask:

@@ -106,7 +106,8 @@ def _entities(batch: TextBatch) -> Index:
 
 
 def _is_ascii_word(codes: NDArray[np.uint32]) -> Mask:
-    found: Mask = _ALPHABET[np.minimum(codes, 127)] == 1
+    """Tell which characters are letters a-z, A-Z or digits; a smaller code wraps around to a great number."""
+    found: Mask = ((codes | 0x20) - ord("a") < 26) | (codes - ord("0") < 10)
     return found
 
 
@@ -121,7 +122,7 @@ def _twice(batch: TextBatch, characters: str) -> Index:
 
 
 def _encoded(batch: TextBatch) -> tuple[Index, Index]:
-    starts, ends = runs(_ALPHABET[np.minimum(batch.codes, 127)] > 0)
+    starts, ends = runs(_is_ascii_word(batch.codes) | any_of(batch.codes, "+/="))
     long = ends - starts >= _ENCODED
     starts, ends = starts[long], ends[long]
     if not len(starts):
@@ -130,9 +131,3 @@ def _encoded(batch: TextBatch) -> tuple[Index, Index]:
     kinds = np.bitwise_or.reduceat(batch.classes, edges)[::2]
     both = ((kinds & LETTER) != 0) & ((kinds & DIGIT) != 0)
     return starts[both], ends[both]
-
-
-_ALPHABET = np.zeros(128, np.uint8)
-"""1 for ASCII letters and digits, 2 for what base64 has besides."""
-_ALPHABET[[ord(character) for character in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"]] = 1
-_ALPHABET[[ord(character) for character in "+/="]] = 2

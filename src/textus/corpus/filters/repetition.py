@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from textus.corpus.batch import Index, TextBatch
 from textus.corpus.filters.feature import GOPHER, Column, Feature, per
-from textus.corpus.filters.groups import Groups, groups
+from textus.corpus.filters.groups import Repeats, crowded, repeats, salts
 
 TOP, DUPLICATE = (2, 3, 4), (5, 6, 7, 8, 9, 10)
 """Sizes of the n-grams of which the most frequent one counts, and of those that count wherever they come again."""
@@ -27,60 +26,54 @@ _FEWEST_WORDS = 50
 
 def measure(batch: TextBatch) -> dict[str, Column]:
     """Measure the repetition inside each text."""
-    words = batch.words
+    words, owners, salt = batch.words, batch.words.owners, salts(batch.words.counts)
     before = np.zeros(len(words) + 1, np.int64)
     np.cumsum(words.lengths, out=before[1:])
     characters = before[words.offsets[1:]] - before[words.offsets[:-1]]
-    found = groups(batch.word_hashes, words.owners)
-    columns: dict[str, Column] = {"same_words": _same_words(batch, found)}
-    starts = _repeated(found, np.arange(len(words)), len(words))
+    columns: dict[str, Column] = {"same_words": _same_words(batch)}
+    again = np.append(crowded(batch.word_hashes ^ salt), False)
     for size in range(2, DUPLICATE[-1] + 1):
-        # Only where the shorter n-gram comes again, and the one after it, can the longer one: few remain to be sorted.
-        candidates = np.flatnonzero(starts[:-1] & starts[1:])
-        candidates = candidates[candidates + size <= words.offsets[words.owners[candidates] + 1]]
-        found = groups(batch.word_runs(candidates, candidates + size), words.owners[candidates])
+        # Only where the shorter n-gram comes again, and the one after it, can the longer one.
+        places = np.flatnonzero(again[:-1] & again[1:])
+        places = places[places + size <= words.offsets[owners[places] + 1]]
+        found = repeats(batch.word_runs(places, places + size) ^ salt[places])
+        again = np.zeros(len(words) + 1, bool)
+        again[places[found.order]] = True
         if size in TOP:
-            columns[f"top_{size}gram"] = per(
-                _top(found, candidates, size, before, words.owners, characters), characters
-            )
-        if size in DUPLICATE:
-            again = _again(found, candidates)
-            columns[f"duplicate_{size}gram"] = per(_covered(again, size, before, words.owners, len(batch)), characters)
-        starts = _repeated(found, candidates, len(words))
+            columns[f"top_{size}gram"] = per(_top(found, places, size, before, owners, characters), characters)
+        else:
+            covered = _covered(_later(found, places), size, before, owners, len(batch))
+            columns[f"duplicate_{size}gram"] = per(covered, characters)
     return columns
 
 
-def _repeated(found: Groups, places: Index, length: int) -> NDArray[np.bool_]:
-    """Mark the places whose n-gram is there more than once."""
-    marks = np.zeros(length + 1, bool)
-    marks[places[found.order[found.in_group(found.counts > 1)]]] = True
-    return marks
-
-
-def _same_words(batch: TextBatch, found: Groups) -> Column:
+def _same_words(batch: TextBatch) -> Column:
+    """Count the words of each text by sorting 40 bits of their hashes: a wrong pair in 10^12 changes no share."""
+    assert len(batch) < 1 << 24
     numbers, same = batch.words.counts, np.zeros(len(batch), np.int64)
-    np.add.at(same, batch.words.owners[found.first], found.counts * (found.counts - 1))
+    keys = np.sort(batch.words.owners.astype(np.uint64) << np.uint64(40) | batch.word_hashes >> np.uint64(24))
+    starts = np.flatnonzero(np.diff(keys, prepend=~keys[:1]))
+    counts = np.diff(starts, append=len(keys))
+    np.add.at(same, (keys[starts] >> np.uint64(40)).astype(np.int64), counts * (counts - 1))
     return np.where(numbers >= _FEWEST_WORDS, per(same, numbers * (numbers - 1)), np.float32(np.nan))
 
 
-def _top(found: Groups, places: Index, size: int, before: Index, owners: Index, characters: Index) -> Index:
+def _top(found: Repeats, places: Index, size: int, before: Index, owners: Index, characters: Index) -> Index:
     """Return the characters of the most frequent n-gram of each text, times its occurrences."""
-    several = np.flatnonzero(found.counts > 1)
-    first, counts = places[found.first[several]], found.counts[several]
-    lengths = before[first + size] - before[first]
+    first = places[found.first]
     best = np.zeros(len(characters), np.int64)
     # The count decides, then the length.
-    np.maximum.at(best, owners[first], counts << 32 | lengths)
+    np.maximum.at(best, owners[first], found.counts << 32 | (before[first + size] - before[first]))
     return np.minimum((best >> 32) * (best & 0xFFFFFFFF), characters)
 
 
-def _again(found: Groups, places: Index) -> Index:
+def _later(found: Repeats, places: Index) -> Index:
     """Return, in order, the places of n-grams that were there before: all of a group but the first."""
-    if not len(places):
-        return places
-    earliest = found.in_group(np.minimum.reduceat(found.order, found.starts))
+    if not len(found.order):
+        return found.order
     later = np.zeros(len(places), bool)
-    later[found.order[found.order != earliest]] = True
+    later[found.order] = True
+    later[np.minimum.reduceat(found.order, found.starts)] = False
     return places[later]
 
 

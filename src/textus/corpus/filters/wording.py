@@ -85,10 +85,12 @@ def _hashes_of(text: str) -> Hashes:
 
 
 def _alphabetic(batch: TextBatch) -> Mask:
-    """Tell which words have a letter. What stands between two words has none."""
-    if not len(batch.words):
-        return np.zeros(0, bool)
-    has_letter: Mask = (np.bitwise_or.reduceat(batch.classes, batch.words.starts) & LETTER) != 0
+    """Tell which words have a letter; most begin with one."""
+    has_letter: Mask = (batch.classes[batch.words.starts] & LETTER) != 0
+    others = np.flatnonzero(~has_letter)
+    if len(others):
+        edges = np.stack([batch.words.starts[others], batch.words.ends[others]], 1).ravel()
+        has_letter[others] = (np.bitwise_or.reduceat(batch.classes, edges)[::2] & LETTER) != 0
     return has_letter
 
 

@@ -28,7 +28,7 @@ class BoilerplateConfig(Settings):
 class PassagesConfig(Settings):
     """Say which passages that other documents have too are repeats."""
 
-    action: Literal["keep", "report", "remove"] = "report"
+    action: Literal["keep", "report", "remove"] = "keep"
     """What to do with passages that an earlier document has word for word: keep them unseen, report, or remove them."""
     minimum_words: Annotated[int, Range(8)] = 50
     """Passages of so many words are found, wherever they start."""

@@ -17,10 +17,11 @@ from textus.corpus.privacy.checks import (
 from textus.corpus.privacy.config import Kind
 
 Span = tuple[int, int]
-# Every number below has a digit and six characters of a number behind it, or is an IBAN or IPv6 address: one scan.
-_GATE = re.compile(
-    "[0-9](?:(?<=[A-Z]{2}[0-9])[0-9][ \xa0A-Z0-9]{11}|(?<=[23])[0-9a-fA-F]{3}:[0-9a-fA-F:]|([-0-9 .()/\xa0]{6,}))"
-)
+# Every number below has a digit and six characters of a number behind it, or is an IBAN or IPv6 address. The text is
+# looked through as bytes, one a character, in which all digits are `0`: that is found with the speed of `memchr`.
+_KINDS = {"0": "0123456789", "A": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "a": "abcdef", "-": "- ()/\xa0", ".": ".", ":": ":"}
+_SKELETON = bytes(next((ord(kind) for kind, chars in _KINDS.items() if chr(code) in chars), 10) for code in range(256))
+_GATE = re.compile(rb"0(?:(?<=AA0)0[-0A]{11}|([-.0]{6,})|[0Aa]{3}:[0Aa:])")
 _FEWEST_DIGITS, _DOTS = 7, 3
 _BEFORE, _BEHIND = 24, 72
 """How far from where the gate opens a number, with the word before it that tells what it is, may reach."""
@@ -63,7 +64,6 @@ _NAMED = re.compile(
     r"(?:[ .]{0,2}(?:no|nr|number|num|us at|at)\b)?[\s.:#=]{0,4}([(+]?[0-9][-0-9 .()/\xa0]{5,18}[0-9])(?!\w)"
 )
 _NAMES = re.compile("[Tt][eé]l|TEL|[Pp][hH]|[Ff]ax|FAX|[Mm]obile|MOBILE|[Ww]hats|[Hh]otline|[Hh]andy")
-_SEPARATORS = str.maketrans("", "", "-. ()/\xa0")
 _NOT_DIGITS = re.compile("[^0-9]")
 
 
@@ -83,9 +83,9 @@ def numbers(text: str, checked: bool) -> Iterator[tuple[Kind, int, int]]:
 def _windows(text: str) -> Iterator[Span]:
     """Say where numbers may be: around seven digits or three dots, or the start of an IBAN or IPv6 address."""
     start, end = 0, -1
-    for opened in _GATE.finditer(text):
+    for opened in _GATE.finditer(text.encode("latin-1", "replace").translate(_SKELETON)):
         run = opened[1]
-        if run and run.count(".") < _DOTS and len(run.translate(_SEPARATORS)) < _FEWEST_DIGITS - 1:
+        if run and run.count(b".") < _DOTS and run.count(b"0") < _FEWEST_DIGITS - 1:
             continue
         at = opened.start()
         if at - _BEFORE > end:

@@ -27,14 +27,14 @@ _UNDERSCORED = re.compile(
     r"|[prsw]k_(?:live|test)_[A-Za-z0-9]{16,})"
 )
 _UNDERSCORED_MARKERS = ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "_pat_", "hf_", "k_live_", "k_test_")
-_NAMES, _SHOUTED = ("ecret", "oken", "assw", "key", "redential"), ("KEY", "ECRET", "OKEN", "ASSW")
-_IS_ASSIGNED = re.compile(r"[A-Za-z0-9_]{1,26}[\"']?\]?[ \t]{0,3}(?::=|=>|[:=])")
+_NAMES = ("secret", "token", "passw", "key", "credential")
+_ASSIGNED = re.compile(r"[A-Za-z0-9_]{1,26}[\"']?\]?[ \t]{0,3}(?::=|=>|[:=])")
 _ASSIGNED = re.compile(
     r"(?i)(?:secret|token|passw(?:or)?d|credential|(?:api|access|auth|private|account|encryption)[_.-]?key)s?"
     r"[A-Za-z0-9_]{0,16}[\"']?\]?[ \t]{0,3}(?::=|=>|[:=])[ \t]{0,3}"
     r"(?:[\"'`]([^\s\"'`]{8,200})[\"'`]|([A-Za-z0-9+/=_.~-]{20,200})(?![A-Za-z0-9+/=_.~(\[-]))"
 )
-_NAME_BEFORE, _VALUE_BEHIND = 12, 260
+_NAME_BEFORE, _VALUE_BEHIND = 48, 220
 _SHORT_VALUE, _LONG_BITS, _SHORT_BITS, _TOKEN_BITS = 16, 3.5, 2.9, 2.5
 
 
@@ -51,20 +51,21 @@ def secrets(text: str) -> Iterator[tuple[int, int]]:
     if "_" in text and any(marker in text for marker in _UNDERSCORED_MARKERS):
         for found in _UNDERSCORED.finditer(text):
             yield found.span()
-    # Names in capitals are those of an environment, `API_KEY=value`.
-    for name in _NAMES + _SHOUTED if "=" in text else _NAMES:
-        at = text.find(name)
+    # Signs of assignment are rare in prose, and one character is found faster than a word.
+    for sign in "=:":
+        at = text.find(sign)
         while at >= 0:
-            if _IS_ASSIGNED.match(text, at):
+            before = text[max(0, at - _NAME_BEFORE) : at].lower()
+            if any(name in before for name in _NAMES):
                 yield from _assigned(text, at)
-            at = text.find(name, at + 1)
+            at = text.find(sign, at + 1)
 
 
-def _assigned(text: str, at: int) -> Iterator[tuple[int, int]]:
-    """Find the random values given to the name around `at`."""
-    for found in _ASSIGNED.finditer(text, max(0, at - _NAME_BEFORE), at + _VALUE_BEHIND):
+def _assigned(text: str, sign: int) -> Iterator[tuple[int, int]]:
+    """Find the random value given to a name by the sign of assignment there."""
+    for found in _ASSIGNED.finditer(text, max(0, sign - _NAME_BEFORE), sign + _VALUE_BEHIND):
         group = 1 if found[1] else 2
-        if _is_random(found[group]):
+        if found.start() < sign < found.start(group) and _is_random(found[group]):
             yield found.span(group)
 
 

@@ -21,6 +21,7 @@ from textus.corpus.filters.config import FilterConfig
 from textus.corpus.filters.profiles import verdicts
 from textus.corpus.privacy.config import KINDS
 from textus.corpus.privacy.find import is_dropped
+from textus.corpus.steps.decontaminate import SETS, notes
 from textus.corpus.steps.exact import ranks, representatives
 from textus.corpus.steps.hold_out import hold_out
 from textus.corpus.steps.ledger import Ledger
@@ -44,6 +45,8 @@ class Case:
     """Where the candidate pairs of near duplicates are."""
     compared: tuple[Path, ...]
     """Where it is told what the pairs have in common, a range after the other."""
+    contaminated: Path | None
+    """Where it is told which documents hold items of evaluation sets, if that was asked."""
     scored: tuple[tuple[Path, ...], ...]
     """Where the learnt scores of each piece are; none where none were asked for."""
     config: CorpusConfig
@@ -73,6 +76,8 @@ def decide(place: Path, case: Case) -> Mapping[str, Any]:
     ledger, counts = Ledger(len(whole)), Counts()
     for piece, scores in zip(case.pieces, case.scored, strict=True):
         _judge(piece, piece.columns() | read_scores(scores), ledger, counts, config)
+    if case.contaminated is not None:
+        _judge_contaminated(case.contaminated, whole, ledger, config)
     rank, edges = ranks(whole, config.priority), read_edges(case.pairs, case.compared)
     _drop_exact(whole, rank, ledger, config)
     _drop_near(whole, rank, ledger, edges, config)
@@ -92,6 +97,7 @@ def decide(place: Path, case: Case) -> Mapping[str, Any]:
     how = hold_out(case.pieces, whole, found, ledger, edges, config)
     ledger.save(place / DECISIONS, whole.offsets)
     summary = {"how": how, **_funnel(whole, ledger), **counts.as_dict()}
+    summary["contamination"] = storage.read_json(case.contaminated / SETS)["sets"] if case.contaminated else []
     summary["clusters"] = _clusters(ledger, edges, found.count)
     storage.write_json(place / SUMMARY, summary)
     return {"how": how}
@@ -120,6 +126,15 @@ def _judge(
     for number, name in enumerate(found.names, 1):
         drop(found.reasons == number, name)
     drop(is_dropped(private, config.privacy), "personal data")
+
+
+def _judge_contaminated(place: Path, whole: Whole, ledger: Ledger, config: CorpusConfig) -> None:
+    """Drop documents that hold items of evaluation sets, if that is to be done with them."""
+    if config.contamination.action != "drop":
+        return
+    for number, words in notes(place).items():
+        if not whole.held_out[number]:
+            ledger.drop_one(number, "contaminated", words)
 
 
 def _drop_exact(whole: Whole, rank: NDArray[np.int64], ledger: Ledger, config: CorpusConfig) -> None:

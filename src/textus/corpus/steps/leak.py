@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from textus.corpus.batch import TextBatch, batches
+from textus.corpus.batch import Index, TextBatch, batches
 from textus.corpus.config import CorpusConfig
 from textus.corpus.document import Document
-from textus.corpus.duplicates.leakage import NO_MATCH, HeldOut, Leakage, Matches
-from textus.corpus.duplicates.verify import shingle_sets
+from textus.corpus.duplicates.leakage import NO_MATCH, HeldOut, Leakage, LeakageSummary, Matches, known
+from textus.corpus.duplicates.verify import Shingles, shingle_sets
+from textus.corpus.split import How, Split
 from textus.corpus.steps.samples import Samples
 from textus.corpus.store import read_documents
 
-HELD_OUT = ("validation", "test")
+HELD_OUT: tuple[Split, ...] = ("validation", "test")
+_SHOWN = 5
 _OFFSETS, _SHINGLES, _SIZES, _MATCHES = "offsets.npy", "shingles.npy", "sizes.npy", "matches.npy"
 
 
@@ -59,41 +61,72 @@ def look(place: Path, payload: Look) -> Mapping[str, Any]:
     return {}
 
 
-def summarize(written: Sequence[Path], looked: Sequence[Path], held_out: Path, samples: Samples) -> dict[str, Any]:
-    """Return the share of held-out documents and bytes that was seen in training; keep the worst as samples."""
+@dataclass(frozen=True)
+class Seen:
+    """What of the held-out documents stands in training."""
+
+    moved: frozenset[int]
+    """Held-out documents, by their number among all that are held out, that are better trained on."""
+    facts: dict[str, Any]
+
+
+def settle(
+    written: Sequence[Path], looked: Sequence[Path], held_out: Path, config: CorpusConfig, how: How, samples: Samples
+) -> Seen:
+    """Say which held-out documents training shows; keep the worst as samples.
+
+    Where documents were chosen for their content, others can take their place: these are trained on instead.
+    """
     sizes = np.load(held_out / _SIZES)
-    matches, pieces = [], []
-    for number, place in enumerate(looked):
-        rows = np.load(place / _MATCHES)
-        # A training document is known by its piece and its place in it.
-        train = rows[:, 0].astype(np.int64) * len(looked) + number
-        matches.append(Matches(train, rows[:, 1].astype(np.int64), rows[:, 2], rows[:, 3]))
-        pieces.append(place)
+    # A training document is known by its place in its piece, and by its piece.
+    parts = [(number, np.load(place / _MATCHES)) for number, place in enumerate(looked)]
+    matches = [
+        Matches(rows[:, 0].astype(np.int64) * len(looked) + number, rows[:, 1].astype(np.int64), rows[:, 2], rows[:, 3])
+        for number, rows in parts
+    ]
     found = Leakage.of(matches, len(sizes))
-    summary = found.summary(sizes, worst=5)
+    summary = found.summary(sizes, worst=_SHOWN)
+    _show(summary, written, samples)
+    moved = np.zeros(len(sizes), bool)
+    if how == "documents" and summary.leaked_documents:
+        sets = _sets(held_out)
+        moved = known(found, HeldOut(*sets, config.leakage).seen_in(*sets))
+        if moved.all():
+            moved[:] = False  # then nothing would be left to measure on
+    left = ~moved
+    seen = left & (found.matches != NO_MATCH)
+    facts = {
+        "held-out documents": int(left.sum()),
+        "of these seen in training": int(seen.sum()),
+        "share of documents": round(float(seen.sum() / max(1, left.sum())), 4),
+        "share of bytes": round(float(sizes[seen].sum() / max(1, sizes[left].sum())), 4),
+        "moved to training, which showed them": int(moved.sum()),
+    }
+    return Seen(frozenset(np.flatnonzero(moved).tolist()), facts)
+
+
+def _show(summary: LeakageSummary, written: Sequence[Path], samples: Samples) -> None:
+    """Keep the worst held-out documents with the training documents that show them."""
     wanted = {pair.held_out: pair for pair in summary.worst}
     texts = {number: document for number, document in enumerate(_held_out(written)) if number in wanted}
     for number, pair in wanted.items():
-        assert pair.train != NO_MATCH
-        row, piece = divmod(pair.train, len(looked))
-        train = next(doc for at, doc in enumerate(read_documents(written[piece], "train")) if at == row)
-        note = f"shared with {train.source}: {pair.containment:.2f} of it; likeness {pair.likeness:.2f}"
+        row, piece = divmod(pair.train, len(written))
+        train = next(document for at, document in enumerate(read_documents(written[piece], "train")) if at == row)
+        note = f"training shows {pair.containment:.2f} of it, in {train.source}; likeness {pair.likeness:.2f}"
         samples.take("held out, and seen in training", texts[number].source, texts[number].text, train.text, note)
-    return {
-        "held-out documents": summary.documents,
-        "of these seen in training": summary.leaked_documents,
-        "share of documents": round(summary.share, 4),
-        "share of bytes": round(summary.share_of_bytes, 4),
-    }
 
 
 def _open(place: Path, config: CorpusConfig) -> HeldOut:
+    return HeldOut(*_sets(place), config.leakage)
+
+
+def _sets(place: Path) -> tuple[Shingles, Index]:
     offsets = np.load(place / _OFFSETS)
-    hashes = np.memmap(place / _SHINGLES, np.uint32, "r") if offsets[-1] else np.zeros(0, np.uint32)
-    return HeldOut(hashes, offsets, config.leakage)
+    return np.memmap(place / _SHINGLES, np.uint32, "r") if offsets[-1] else np.zeros(0, np.uint32), offsets
 
 
 def _held_out(written: Sequence[Path]) -> Iterator[Document]:
+    """Yield the documents that are held out, in the order in which they are numbered."""
     for name in HELD_OUT:
         for place in written:
             yield from read_documents(place, name)

@@ -84,6 +84,12 @@ class Ledger:
             self.match[which] = match[which]
             self.score[which] = score[which] if isinstance(score, np.ndarray) else score
 
+    def drop_one(self, number: int, reason: str, note: str) -> None:
+        """Drop one document, with words of its own."""
+        if not self.reason[number]:
+            self.reason[number], self.note[number] = _number(self.names, reason), len(self.notes)
+            self.notes.append(note)
+
     def counts(self) -> dict[str, int]:
         """Count the dropped documents by reason, in the order in which reasons came."""
         counts = np.bincount(self.reason, minlength=len(self.names))

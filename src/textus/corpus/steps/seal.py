@@ -16,7 +16,7 @@ from textus.corpus.corpus import CORPUS_VERSION, REPORT
 from textus.corpus.record import next_steps
 from textus.corpus.split import SPLITS
 from textus.corpus.steps.decide import DECISIONS, SUMMARY
-from textus.corpus.steps.leak import summarize
+from textus.corpus.steps.leak import settle
 from textus.corpus.steps.ledger import Decision, read_decisions
 from textus.corpus.steps.measure import DOCUMENTS, LOG
 from textus.corpus.steps.samples import MOST, Samples
@@ -44,8 +44,6 @@ class Sealing:
 def seal(place: Path, payload: Sealing) -> Mapping[str, Any]:
     """Fill the directory of the corpus; return the facts of its manifest."""
     summary = storage.read_json(payload.decided / SUMMARY)
-    splits, content = gather(payload.written, place)
-    _check(splits, payload.config)
     repairs: Counter[str] = Counter()
     samples = Samples()
     for piece in payload.pieces:
@@ -57,8 +55,10 @@ def seal(place: Path, payload: Sealing) -> Mapping[str, Any]:
         samples.add(storage.read_json(path / SAMPLES))
         taken_out.update(storage.manifest(path, WORK).facts["taken_out"])
     _take_dropped(payload, samples)
-    leakage = summarize(payload.written, payload.looked, payload.held_out, samples)
-    found = {"leakage": leakage, "splits": splits, "repairs": dict(repairs), "taken_out": dict(taken_out)}
+    seen = settle(payload.written, payload.looked, payload.held_out, payload.config, summary["how"], samples)
+    splits, content = gather(payload.written, place, seen.moved)
+    _check(splits, payload.config)
+    found = {"leakage": seen.facts, "splits": splits, "repairs": dict(repairs), "taken_out": dict(taken_out)}
     record = {**summary, **found, "samples": samples.as_list(), **payload.log}
     record["next"] = next_steps(record)
     storage.write_json(place / REPORT, record)
