@@ -21,12 +21,16 @@ ARGUMENTS = {
     "inspect_a_window.py": ["{run}", "--window", "3"],
     "sample_strategies.py": ["{run}", "Once upon", "--max-tokens", "6"],
     "evaluate_a_text.py": ["{run}", "notes.md", "{texts}"],
+    "compare_tokenizers.py": ["{run}", "--sizes", "300", "400"],
+    "mix_sources.py": ["my_texts", "notes.md", "--weights", "my_texts=3", "notes=1"],
 }
 SAYS = {
     "train_on_your_text.py": ["bits per byte", "xz needs", "report.html"],
     "watch_the_loop.py": ["step    3", "held out: perplexity"],
     "inspect_a_window.py": ["positions are asked", " | "],
     "sample_strategies.py": ["Greedy", "TopP(p=0.9) -> Temperature(temperature=1.3) -> Sample"],
+    "compare_tokenizers.py": ["bytes per token", "400"],
+    "mix_sources.py": ["my_texts: 75 of 100 windows", "window 1000000 is window"],
     "evaluate_a_text.py": ["bits/byte", "notes.md", "errors are over"],
 }
 

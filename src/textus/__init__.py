@@ -20,8 +20,8 @@ from textus.version import __version__
 if TYPE_CHECKING:
     from textus.checkpoint.checkpoint import Checkpoint
     from textus.corpus.config import CorpusConfig
+    from textus.corpus.corpus import Corpus
     from textus.corpus.document import Document
-    from textus.corpus.pipeline import Corpus
     from textus.dataset.loader import Loader
     from textus.dataset.pack import Windows
     from textus.dataset.tokenize import Shards
@@ -53,7 +53,7 @@ _PLACES = {
     "Causal": "objectives.causal",
     "Checkpoint": "checkpoint.checkpoint",
     "Completion": "decoding.generate",
-    "Corpus": "corpus.pipeline",
+    "Corpus": "corpus.corpus",
     "CorpusConfig": "corpus.config",
     "Document": "corpus.document",
     "Greedy": "decoding.strategy",

@@ -4,12 +4,13 @@ import itertools
 import re
 import unicodedata
 
+import ftfy
 import pytest
-from ftfy.badness import is_bad
-from hypothesis import given
+from ftfy.badness import MOJIBAKE_CATEGORIES, is_bad
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textus.corpus.clean import _SUSPECT, clean
+from textus.corpus.clean import _FTFY, _SUSPECT, clean
 from textus.corpus.config import CorpusConfig
 
 CONFIG = CorpusConfig()
@@ -95,14 +96,38 @@ def test_long_runs_cost_no_more_than_they_should():
     assert clean(" " * 2_000_000 + "a" + "\t" * 2_000_000 + "b" + "\n" * 2_000_000 + "c", CONFIG)[0].endswith("\n\n\nc")
 
 
-@given(st.text("aA é" + "ÂÃâ€™œŒ§“”ï¿½²Ð°вЂ \xa0\x80\x9dΓÇÖ╬├‚Äô√©à¸°×³", max_size=6))
+# Every character of ftfy's categories, and what its pattern names besides.
+ODD = [chr(code) for code in range(0x80, 0x3000) if re.match(f"[{''.join(MOJIBAKE_CATEGORIES.values())}]", chr(code))]
+ODD += "aZ .,0漢б½þ±†≠ﬁﬂΆ\ufffd\uf8ff"
+MIXED = st.lists(st.sampled_from([*ODD, *"aZ œÂÃвЂ "]), max_size=8).map("".join)
+
+
+@settings(max_examples=300)
+@given(MIXED)
 def test_the_quick_look_misses_nothing_that_ftfy_finds_bad(text):
     assert not is_bad(text) or _SUSPECT.search(text)
 
 
-def test_the_quick_look_misses_no_single_character():
-    letters = [*range(0x80, 0x530), *range(0x2000, 0x2600), 0xFB01, 0xFB02, 0xFFFD]
-    around = ["", "a", "A", " ", "."]
-    for before, code, after in itertools.product(around, letters, around):
-        text = f"{before}{chr(code)}{after}"
-        assert not is_bad(text) or _SUSPECT.search(text), repr(text)
+def test_the_quick_look_misses_no_pair():
+    for before, after in itertools.product(ODD, ODD):
+        for text in (f" {before}{after}a", f"a{before}{after}œ"):
+            assert not is_bad(text) or _SUSPECT.search(text), repr(text)
+
+
+def plainly(text, config):
+    """Clean as `clean` does, step by step, without looking first whether a step is needed."""
+    text = re.sub("[\ud800-\udfff]", "\ufffd", text)
+    text = re.sub("\r\n|[\r\u2028\u2029]", "\n", re.sub("[\u2028\u2029]", "\n", text))
+    if config.fix_unicode:
+        text = "\n".join(ftfy.fix_text(line, _FTFY) if is_bad(line) else line for line in text.split("\n"))
+    text = re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]", "", text)
+    text = unicodedata.normalize("NFC", text) if config.fix_unicode else text
+    text = "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
+    return re.sub("\n{4,}", "\n\n\n", text)
+
+
+@settings(max_examples=300)
+@given(st.one_of(DIRTY, st.text(max_size=40), MIXED, st.lists(MIXED, max_size=5).map("\n".join)), st.booleans())
+def test_what_is_looked_at_first_changes_nothing(text, fix_unicode):
+    config = CorpusConfig(fix_unicode=fix_unicode)
+    assert clean(text, config)[0] == plainly(text, config)

@@ -3,11 +3,14 @@
 import json
 import os
 
+import pyarrow as pa
 import pytest
 
 from textus.corpus import files
+from textus.corpus.config import CorpusConfig
 from textus.corpus.files import list_files, names
 from textus.corpus.log import ReadLog
+from textus.corpus.read import read
 from textus.errors import InputError
 from textus.storage import new_directory, seal
 
@@ -23,8 +26,9 @@ def found(root, *inputs, log=None):
 
 
 def test_the_kinds_are_apart():
-    assert not files.BINARY & (files.TEXT | files.RECORDS | files.HTML)
-    assert not files.TEXT & (files.RECORDS | files.HTML)
+    kinds = (files.TEXT, files.RECORDS, files.HTML, files.XML, files.WARC, files.MAIL, files.OFFICE, files.ARCHIVES)
+    assert len(files.FORMATS) == sum(map(len, kinds)) + 1
+    assert not files.BINARY & files.FORMATS
 
 
 def test_folders_are_walked_in_order(tmp_path):
@@ -49,7 +53,7 @@ def test_links_in_a_circle_end(tmp_path):
 
 
 def test_what_is_left_out_is_counted(tmp_path):
-    put(tmp_path, "a.txt", ".hidden", ".git/config", "photo.PNG", "paper.pdf", "unknown.xyz")
+    put(tmp_path, "a.txt", ".hidden", ".git/config", "photo.PNG", "paper.doc", "unknown.xyz")
     put(tmp_path, "noise", "noise.xyz", content=b"\0\1\2\3")
     (tmp_path / "gone.txt").symlink_to(tmp_path / "nowhere")
     log = ReadLog()
@@ -57,7 +61,7 @@ def test_what_is_left_out_is_counted(tmp_path):
     assert log.skipped == {
         "hidden": 2,
         "binary (.png)": 1,
-        "binary (.pdf)": 1,
+        "binary (.doc)": 1,
         "binary (no ending)": 1,
         "binary (.xyz)": 1,
         "broken link or special file": 1,
@@ -114,3 +118,28 @@ def test_names_do_not_depend_on_where_the_folder_is(tmp_path):
     assert names(list_files([tmp_path / "two/deep/texts"])) == ["a/x.txt", "b/y.txt", "z.txt"]
     assert names([tmp_path / "one" / ".." / "one" / "texts/z.txt"]) == ["z.txt"]
     assert names([]) == []
+
+
+def save_dataset(folder, texts, stale=()):
+    """Write what `datasets.Dataset.save_to_disk` does."""
+    folder.mkdir(parents=True)
+    for name, some in (("data-00000-of-00001.arrow", texts), ("cache-0123.arrow", stale)):
+        table = pa.table({"text": pa.array(some, pa.string()), "n": list(range(len(some)))})
+        with pa.ipc.new_stream(folder / name, table.schema) as writer:
+            writer.write_table(table)
+    (folder / "dataset_info.json").write_text(json.dumps({"features": {}}))
+    (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}))
+
+
+def test_datasets_saved_to_disk_are_read_without_what_lies_beside_them(tmp_path):
+    save_dataset(tmp_path / "train", ["one", "two"], stale=["old"])
+    save_dataset(tmp_path / "validation", ["three"])
+    (tmp_path / "dataset_dict.json").write_text(json.dumps({"splits": ["train", "validation"]}))
+    log = ReadLog()
+    found = list(read([tmp_path], CorpusConfig(), log=log))
+    assert [(document.text, document.meta) for document in found] == [
+        ("one", {"n": 0}),
+        ("two", {"n": 1}),
+        ("three", {"n": 0}),
+    ]
+    assert log.skipped == {"not data of its Hugging Face dataset": 7}

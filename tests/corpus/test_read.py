@@ -6,8 +6,9 @@ import os
 import pytest
 
 from textus.corpus.config import CorpusConfig
+from textus.corpus.inputs import list_parts
 from textus.corpus.log import ReadLog
-from textus.corpus.read import read
+from textus.corpus.read import read, read_part
 from textus.errors import InputError
 
 SKIP = CorpusConfig(unreadable="skip")
@@ -40,7 +41,7 @@ def test_text_files_are_one_document_each(tmp_path):
 
 def test_separators_make_several_documents(tmp_path):
     path = put(tmp_path / "a.txt.gz", gzip.compress(b"one\n<|endoftext|>\ntwo\n<|endoftext|>\n"))
-    assert [(d.text, d.meta) for d in read([path], CorpusConfig())] == [("one\n", {"part": 0}), ("two\n", {"part": 1})]
+    assert [(d.text, d.meta) for d in read([path], CorpusConfig())] == [("one\n", {}), ("two\n", {"offset": 18})]
 
 
 def test_a_single_line_beyond_the_limit_is_cut(tmp_path):
@@ -61,13 +62,22 @@ def test_empty_files_are_counted_and_all_empty_is_an_error(tmp_path):
         list(read([put(tmp_path / "c.txt.gz", gzip.compress(b""))], CorpusConfig()))
 
 
-def test_a_file_that_went_away_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"gone\.txt: no such file"):
-        list(read([tmp_path / "gone.txt"], CorpusConfig()))
+def test_a_file_that_went_away_or_changed_is_named(tmp_path):
+    path = put(tmp_path / "a.txt", "text")
+    (part,) = list_parts([path], CorpusConfig(), ReadLog())
+    path.unlink()
+    with pytest.raises(InputError, match=r"a\.txt: no such file"):
+        list(read_part(part, CorpusConfig(), ReadLog()))
+    put(path, "other text")
+    with pytest.raises(InputError, match=r"a\.txt: has changed since it was listed"):
+        list(read_part(part, CorpusConfig(), ReadLog()))
+    log = ReadLog(stop=False)
+    assert list(read_part(part, SKIP, log)) == []
+    assert log.unreadable == {"files": 1}
 
 
 def test_a_file_without_permission_is_named(tmp_path, nobody_reads):
-    with pytest.raises(InputError, match="no permission") as caught:
+    with pytest.raises(InputError, match=r"secret\.txt: (no permission|Permission denied)") as caught:
         list(read([nobody_reads], CorpusConfig()))
     assert caught.value.hint
 
@@ -86,17 +96,15 @@ def test_what_cannot_be_read_can_be_skipped_and_is_named(tmp_path):
         put(tmp_path / "b.txt", b"\0\1\2"),
         put(tmp_path / "c.txt.gz", gzip.compress(os.urandom(100_000).hex().encode())[:70_000]),
         put(tmp_path / "d.csv", "x,y\n1,2\n"),
-        tmp_path / "gone.txt",
     ]
     log = ReadLog(stop=False)
     found = list(read(files, SKIP, log=log))
     assert [d.text for d in found] == ["good"]
-    assert log.unreadable == {"files": 4}
+    assert log.unreadable == {"files": 3}
     assert [name.partition(":")[0].rpartition("/")[2] for name in log.named] == [
         "b.txt",
         "c.txt.gz",
         "d.csv",
-        "gone.txt",
     ]
     with pytest.raises(InputError, match=r"b\.txt"):
         list(read(files, CorpusConfig()))

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from textus.corpus import records
 from textus.corpus.compression import InputFile
 from textus.corpus.config import CorpusConfig
-from textus.corpus.decode import decoded
+from textus.corpus.decode import Encoded
 from textus.corpus.log import ReadLog
 from textus.corpus.read import read
 from textus.corpus.records import json_lines, json_values, table
@@ -49,13 +50,51 @@ def refusal(path, content, config=DEFAULT):
 @ANYWHERE
 @given(TEXTS, st.booleans())
 def test_json_in_all_its_shapes(tmp_path, wanted, ascii_only):
-    records = [{"text": text, "n": [1, {"text": "inner"}]} for text in wanted]
-    lines = "\n".join(json.dumps(record, ensure_ascii=ascii_only) for record in records)
+    rows = [{"text": text, "n": [1, {"text": "inner"}]} for text in wanted]
+    lines = "\n".join(json.dumps(row, ensure_ascii=ascii_only) for row in rows)
     assert texts(tmp_path / "a.jsonl", lines) == wanted
     assert texts(tmp_path / "a.json", lines) == wanted
-    assert texts(tmp_path / "a.json", json.dumps(records, indent=1, ensure_ascii=ascii_only)) == wanted
-    assert texts(tmp_path / "a.json", json.dumps(records[0])) == wanted[:1]
+    assert texts(tmp_path / "a.json", json.dumps(rows, indent=1, ensure_ascii=ascii_only)) == wanted
+    assert texts(tmp_path / "a.json", json.dumps(rows[0])) == wanted[:1]
     assert texts(tmp_path / "a.json", json.dumps(wanted)) == wanted
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=2), inner, max_size=3),
+    max_leaves=6,
+)
+ODD = [b'{"text": "\\ud800"}', b'{"text": "a", "a": 1e999}', b'{"text": "a", "a": -0}', b'{"text": "a", "text": "b"}']
+ODD += [
+    b"[" * 5000 + b"]" * 5000,
+    b'{"text": "\xff"}',
+    b'{"text": "a", "n": 123456789012345678901234567890}',
+    b"\xef\xbb\xbf{}",
+]
+ODD += [
+    b'{"text": "a\tb"}',
+    b'{"text": "a"} x',
+    b"nul",
+    b" ",
+    b"\x0c",
+    b'{"text": "a", "n": NaN}',
+    b'{"text":"\\u0000"}',
+]
+
+
+@pytest.mark.skipif(records.orjson is None, reason="orjson is not installed")
+@settings(ANYWHERE, max_examples=30)
+@given(st.lists(st.dictionaries(st.sampled_from(["text", "source", "n", "m"]), JSON).map(json.dumps).map(str.encode)))
+def test_orjson_reads_as_json_does(tmp_path, lines):
+    def read_with(quick):
+        log = ReadLog(stop=False)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(records, "_quick", quick)
+            source = Encoded([b"\n".join([*lines, *ODD])], "auto", "a.jsonl", log)
+            found = list(json_lines(InputFile("a.jsonl", "a.jsonl"), source, SKIP, log))
+        return repr(found), log
+
+    assert read_with(records.orjson.loads) == read_with(records._json_of_utf8)
 
 
 @ANYWHERE
@@ -175,7 +214,8 @@ def test_a_record_beyond_the_limit_is_refused_in_bounded_memory(tmp_path, ending
 
     path = tmp_path / f"long.{ending}"
     format_of = {"jsonl": json_lines, "json": json_values, "csv": table}[ending]
-    blocks = decoded(Endless().blocks(0), "auto", path, ReadLog())
+    source = Encoded(Endless().blocks(0), "auto", path, ReadLog())
+    blocks = source if ending == "jsonl" else source.text()
     with pytest.raises(InputError, match=r"longer than 0\.001 MB"):
         list(format_of(InputFile(path, path.name), blocks, SMALL, ReadLog()))
 

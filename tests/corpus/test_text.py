@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from textus.corpus.decode import Encoded
 from textus.corpus.log import ReadLog
 from textus.corpus.text import SEPARATOR, border, documents, pieces, prefix
 
@@ -10,12 +11,13 @@ WORDS = st.text(st.sampled_from("ab é漢😀 \n"), max_size=200)
 LINES = st.lists(st.sampled_from([SEPARATOR, "one", "two words", "", f"in {SEPARATOR} line", "long " * 9]), max_size=30)
 
 
-def blocks(text: str, size: int) -> list[str]:
+def blocks(text: bytes, size: int) -> list[bytes]:
     return [text[start : start + size] for start in range(0, len(text), size)]
 
 
 def split(text: str, size: int, maximum_bytes: int = 10**6) -> list[str]:
-    return list(documents(blocks(text, size), maximum_bytes, ReadLog()))
+    source = Encoded(blocks(text.encode(), size), "auto", "a.txt", ReadLog())
+    return [words for _, _, words in documents(source, maximum_bytes, ReadLog())]
 
 
 def test_a_separator_line_ends_a_document_and_nothing_else_does():
@@ -73,10 +75,10 @@ def test_a_stream_holds_no_more_than_a_document_and_a_block():
         nonlocal waiting
         for _ in range(1000):
             waiting += 1000
-            yield "x" * 1000
+            yield b"x" * 1000
 
     longest = 0
-    for piece in documents(endless(), 5000, ReadLog()):
+    for _, _, piece in documents(Encoded(endless(), "auto", "a.txt", ReadLog()), 5000, ReadLog()):
         waiting -= len(piece)
         longest = max(longest, waiting)
     assert longest <= 7000

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from textus.corpus.config import CorpusConfig
+from textus.corpus.corpus import Corpus
 from textus.corpus.document import Document
-from textus.corpus.pipeline import Corpus, build_from
+from textus.corpus.pipeline import build_from
 from textus.dataset import tokenize
 from textus.dataset.shard import DataHash
 from textus.dataset.tokenize import Shards, build

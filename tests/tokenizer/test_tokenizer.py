@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -144,7 +145,7 @@ def damaged(content: str, **changes: object) -> str:
         (lambda content: content[: len(content) // 2], "not a tokenizer.json"),
         (lambda content: "", "not a tokenizer.json"),
         (lambda content: "[]", "not a tokenizer.json"),
-        (lambda content: content.replace("BPE", "WordPiece"), "a WordPiece tokenizer"),
+        (lambda content: content.replace("BPE", "WordLevel"), "a WordLevel tokenizer"),
         (lambda content: damaged(content, merges=[["no", "such"]]), "not a tokenizer.json"),
         (lambda content: content.replace('"Ā"', '"\u4e00"'), "no string of bytes"),
         (lambda content: content.replace('"Ā": ', '"Ā": 9'), "have gaps"),
@@ -192,6 +193,17 @@ def test_another_tokenizer_gives_llama_cpps_tokens(gpt2):
         assert gpt2.decode(tokens) == text
     with pytest.raises(TokenizerError, match="no token `<mask>`"):
         _ = gpt2.mask
+
+
+@pytest.mark.parametrize("encoder", ["gigatoken", "fastokens", "tokenizers"])
+def test_other_encoders_give_llama_cpps_tokens_too(gpt2, encoder):
+    if find_spec(encoder) is None:
+        pytest.skip(f"{encoder} is not installed")
+    other = Tokenizer(gpt2._content)
+    other.use(encoder)
+    assert (other.kind, other.is_lossless, other.encoder) == ("byte-level BPE", True, encoder)
+    texts, expected = zip(*vectors("gpt-2"), strict=True)
+    assert [tokens.tolist() for tokens in other.encode_batch(texts)] == list(expected)
 
 
 def test_our_words_are_no_finer_than_llama_3s_tokens(tokenizer, gpt2):

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textus.corpus.config import CorpusConfig
+from textus.corpus.corpus import Corpus
 from textus.corpus.document import Document
-from textus.corpus.pipeline import Corpus, build_from
+from textus.corpus.pipeline import build_from
 from textus.errors import ConfigError, TokenizerError
 from textus.progress import SILENT
 from textus.tokenizer import train

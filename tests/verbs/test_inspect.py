@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,3 +39,28 @@ def test_what_is_not_there_is_named(trained: Path) -> None:
         textus.inspect(run, window=-1)
     with pytest.raises(ArtefactError, match="holds no corpus, tokenizer, shards or model"):
         textus.inspect(trained / "my_texts")
+
+
+def test_tokenizers_side_by_side(trained: Path, tmp_path: Path) -> None:
+    run = trained / "runs" / "first"
+    other = tmp_path / "other"
+    textus.Tokenizer.load(run / "tokenizer").save(other)
+    for place in (run, run / "tokenizer"):
+        report = textus.inspect(place, compare=[other])
+        (table,) = [section for name, section in report.sections if name == "Side by side"]
+        rows = {row[0]: row[1:] for row in table.rows}
+        assert rows["random texts that come back"] == (1000, 1000)
+        assert len(set(rows["bytes per token"])) == len(set(rows["entries unused"])) == 1
+    facts = textus.inspect(run / "tokenizer").as_dict()["sections"]["Tokenizer"]
+    assert facts["bytes per token (validation)"] > 1 and facts["kind"] == "byte-level BPE"
+    alone = textus.inspect(other / "tokenizer.json").as_dict()["sections"]["Tokenizer"]
+    assert "bytes per token (validation)" not in alone and alone["random texts that come back"] == "1000 of 1000"
+
+
+def test_a_vocabulary_size_on_the_command_line(desk: Any) -> None:
+    desk.type("textus tokenize my_texts/ -o runs/sized --vocab-size 300")
+    assert textus.Tokenizer.load(Path("runs/sized/tokenizer")).vocab_size == 300
+    desk.type("textus tokenize my_texts/ -o runs/sized --vocab-size auto")
+    assert (Path("runs/sized/tokenizer") / "sizes.json").is_file()
+    with pytest.raises(ConfigError, match="vocab_size"):
+        textus.tokenize("my_texts/", out="runs/sized", settings={"tokenizer.vocab_size": "many"})

@@ -16,10 +16,26 @@ def run(arguments: Sequence[str]) -> None:
     made.add_argument("path", help="a run's directory, or a part of it")
     made.add_argument("--window", type=int, metavar="N", help="show training window N, as it is asked")
     made.add_argument("--document", type=int, metavar="N", help="show document N of the corpus")
-    made.add_argument("--split", default="train", metavar="PART", help="train (default), validation or test")
+    made.add_argument(
+        "--split",
+        default="train",
+        metavar="PART",
+        help="train (default), validation, test, or read: all that were read, with what was decided",
+    )
+    made.add_argument("--search", default="", metavar="WORDS", help="list documents that hold WORDS, dropped ones too")
+    made.add_argument(
+        "--compare", action="append", default=[], metavar="OTHER", help="a tokenizer to set beside this one; repeatable"
+    )
     made.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parse(made, arguments)
     from textus.verbs.inspect import inspect
 
-    report = inspect(options.path, window=options.window, document=options.document, split=options.split)
+    report = inspect(
+        options.path,
+        window=options.window,
+        document=options.document,
+        split=options.split,
+        search=options.search,
+        compare=options.compare,
+    )
     show(options, report.text(), report.as_dict())

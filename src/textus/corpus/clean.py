@@ -8,18 +8,71 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
 
 import ftfy
-from ftfy.badness import is_bad
+from ftfy.badness import MOJIBAKE_CATEGORIES, is_bad
 
 from textus.corpus.config import CorpusConfig
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _SEPARATORS = re.compile("[\u2028\u2029]")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]")
+_ASCII_CONTROLS = bytes({*range(0x20), 0x7F} - {*b"\t\n"})
+# What any of the three above replaces, found in one scan.
+_UNUSUAL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff]")
+_SPACE_AT_LINE_END = re.compile(r"\n(?<=[^\S\n]\n)")
 _BLANK_LINES = re.compile("\n{4,}")
-# Whatever ftfy finds bad has one of these; its own pattern is some thirty times slower.
-_SUSPECT = re.compile("[^\x00-\x7f]{2}|[\x80-\x9fŒœÂÃ]")
+
+
+def _suspect() -> re.Pattern[str]:
+    """Compile what every line has that ftfy finds bad: mostly two neighbours of its categories.
+
+    ftfy's own pattern is some thirty times slower. This one looks for the second of the two first, which is fast: in
+    ordinary text of any script it is seldom there, and Cyrillic, Greek and Chinese letters never are it.
+    """
+    kinds = {
+        name: "".join(MOJIBAKE_CATEGORIES[category] for category in categories.split())
+        for name, categories in {
+            "letter": "lower_accented upper_accented",
+            "cased": "lower_accented lower_common",
+            "greek": "lower_common upper_common",
+            "upper": "upper_accented",
+            "lower": "lower_accented",
+            "bad": "bad",
+            "box": "box",
+            "money": "currency",
+            "number": "numeric",
+            "figure": "numeric law",
+            "start": "start_punctuation",
+            "end": "end_punctuation",
+        }.items()
+    }
+    others = "".join(value for name, value in MOJIBAKE_CATEGORIES.items() if not name.endswith("common"))
+    pairs = (
+        "[{others}{greek}][{bad}]",
+        "[{bad}][{others}]",
+        "[{cased}{box}{end}{money}{number}][{upper}]",
+        "[{box}{end}{money}{number}][{lower}]",
+        "[{letter}{box}{end}][{money}]",
+        "[{upper}{box}][{figure}]",
+        "[{letter}{box}{end}{money}{number}][{start}]",
+        "[{letter}{box}{money}{figure}][{end}]",
+        "[{box}][{others}]",
+        "[{others}][{box}]",
+        "[{upper}]°",
+        "[ВГРСΒΓΞΟβ][{others}]",
+        "[вВ]Ђ",
+        "à[²µ¹¼½¾]",
+        "×[²³]",
+        "≈[°¢]",
+        "‚[Äâó]",
+    )
+    either = "|".join(f"(?<={pair})" for pair in pairs).format(others=others, **kinds)
+    return re.compile(f"[{others}Ђ](?:{either}|(?<=[\x80-\x9fÂÃÎÐØÙ√])|(?<=[Œœ])(?![A-Za-z]))")
+
+
+_SUSPECT = _suspect()
 # Only what undoes a wrong decoding: no quotes straightened, no HTML entities or wide letters replaced.
 _FTFY = ftfy.TextFixerConfig(
     unescape_html=False,
@@ -45,39 +98,51 @@ def clean(text: str, config: CorpusConfig) -> tuple[str, Counter[str]]:
     """
     repairs: Counter[str] = Counter()
 
-    def note(repair: str, repaired: str) -> str:
-        if repaired != text:
+    def note(repair: str, before: str, after: str) -> str:
+        if after != before:
             repairs[repair] = 1
-        return repaired
+        return after
 
-    if not text.isascii():
-        text = note("lone surrogates", _without_surrogates(text))
-        text = note("line ends", _SEPARATORS.sub("\n", text))
-    if "\r" in text:
-        text = note("line ends", text.replace("\r\n", "\n").replace("\r", "\n"))
-    if config.fix_unicode and not text.isascii():
-        text = note("wrong decoding", _undo_wrong_decoding(text))
-    # Accents are composed after control characters are gone, for these may stand between a letter and its accent.
-    text = note("control characters", _CONTROLS.sub("", text))
-    if config.fix_unicode and not text.isascii():
-        text = note("composed accents", unicodedata.normalize("NFC", text))
-    text = note("spaces at line ends", "\n".join([line.rstrip() for line in text.split("\n")]))
+    if text.isascii():
+        if "\r" in text:
+            text = note("line ends", text, text.replace("\r\n", "\n").replace("\r", "\n"))
+        text = note("control characters", text, text.encode("ascii").translate(None, _ASCII_CONTROLS).decode("ascii"))
+    else:
+        text = _clean_unicode(text, config.fix_unicode, note)
+    text = text.strip("\n")
+    if _SPACE_AT_LINE_END.search(text) or text[-1:].isspace():
+        text = note("spaces at line ends", text, "\n".join([line.rstrip() for line in text.split("\n")]))
     text = text.strip("\n")
     if "\n\n\n\n" in text:
-        text = note("blank lines", _BLANK_LINES.sub("\n\n\n", text))
+        text = note("blank lines", text, _BLANK_LINES.sub("\n\n\n", text))
     return text, repairs
+
+
+def _clean_unicode(text: str, fix: bool, note: Callable[[str, str, str], str]) -> str:
+    """Make the repairs that only text beyond ASCII can need; one scan tells whether most of them are."""
+    is_unusual = bool(_UNUSUAL.search(text))
+    if is_unusual:
+        text = note("lone surrogates", text, _SURROGATES.sub("\ufffd", text))
+        text = note("line ends", text, _SEPARATORS.sub("\n", text))
+        text = note("line ends", text, text.replace("\r\n", "\n").replace("\r", "\n"))
+    if fix:
+        before = text
+        text = note("wrong decoding", text, _undo_wrong_decoding(text))
+        is_unusual = is_unusual or text != before
+    # Accents are composed after control characters are gone, for these may stand between a letter and its accent.
+    if is_unusual:
+        text = note("control characters", text, _CONTROLS.sub("", text))
+    return note("composed accents", text, unicodedata.normalize("NFC", text)) if fix else text
 
 
 def _undo_wrong_decoding(text: str) -> str:
     """Let ftfy repair the lines that its own measure finds bad; the others, almost all, cost a scan."""
-    if "\n" in text:
-        return "\n".join([line if line.isascii() else _undo_wrong_decoding(line) for line in text.split("\n")])
-    return ftfy.fix_text(text, _FTFY) if _SUSPECT.search(text) and is_bad(text) else text
-
-
-def _without_surrogates(text: str) -> str:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return _SURROGATES.sub("\ufffd", text)
-    return text
+    done, position = [], 0
+    while suspect := _SUSPECT.search(text, position):
+        start = text.rfind("\n", position, suspect.start()) + 1 or position
+        end = text.find("\n", suspect.end())
+        end = len(text) if end < 0 else end
+        line = text[start:end]
+        done += [text[position:start], ftfy.fix_text(line, _FTFY) if is_bad(line) else line]
+        position = end
+    return "".join(done) + text[position:] if done else text

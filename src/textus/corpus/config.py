@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from textus.config import Count, Natural, Positive, Range, Settings
+from textus.corpus.contamination.config import ContaminationConfig
+from textus.corpus.duplicates.config import DuplicatesConfig, LeakageConfig
+from textus.corpus.filters.config import FilterConfig
+from textus.corpus.passages.config import BoilerplateConfig, PassagesConfig
+from textus.corpus.privacy.config import PrivacyConfig
+from textus.corpus.split_config import SplitConfig
+from textus.corpus.work.config import WorkConfig
 from textus.errors import ConfigError
 
 MEGABYTE = 1_000_000
@@ -23,8 +30,8 @@ class CorpusConfig(Settings):
     """How text files are encoded; "auto" tries the byte order mark, UTF-8, then a guess that the report names."""
     fix_unicode: bool = True
     """Repair text that was decoded wrongly (â€™ for ’) and compose accents (NFC)."""
-    deduplicate: bool = True
-    """Drop documents whose text, apart from white space, was there before."""
+    deduplicate: Literal["near", "exact", "none"] = "near"
+    """Drop documents that are nearly the same as one that stays, only those of the same words, or none."""
     minimum_characters: Natural = 1
     """Drop documents that are shorter than this after cleaning."""
     maximum_document_mb: Positive = 16.0
@@ -39,6 +46,26 @@ class CorpusConfig(Settings):
     """Files or folders to measure on, instead of a share of the input; their duplicates leave training."""
     unreadable: Literal["stop", "skip"] = "stop"
     """What to do at a file or record that cannot be read: stop with its name, or skip it and report it."""
+    priority: tuple[str, ...] = ()
+    """Sources by which documents are kept where others are like them, the first first, as the report names sources."""
+    filter: FilterConfig = field(default_factory=FilterConfig)
+    """Which texts are good enough."""
+    privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
+    """What is done about personal data."""
+    boilerplate: BoilerplateConfig = field(default_factory=BoilerplateConfig)
+    """What is done about lines that many documents share."""
+    passages: PassagesConfig = field(default_factory=PassagesConfig)
+    """What is done about passages that several documents have."""
+    contamination: ContaminationConfig = field(default_factory=ContaminationConfig)
+    """Against which evaluation sets documents are held."""
+    duplicates: DuplicatesConfig = field(default_factory=DuplicatesConfig)
+    """How near duplicates are found, and which are dropped."""
+    split: SplitConfig = field(default_factory=SplitConfig)
+    """What decides which documents are held out."""
+    leakage: LeakageConfig = field(default_factory=LeakageConfig)
+    """When a held-out document counts as seen in training."""
+    work: WorkConfig = field(default_factory=WorkConfig)
+    """Who does the work, and in what pieces."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

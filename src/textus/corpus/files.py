@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -19,21 +20,36 @@ _TEXT = (
     ".py .pyi .pyx .js .mjs .cjs .jsx .ts .tsx .c .h .cc .cpp .cxx .hh .hpp .hxx .cu .cuh .java .kt .kts .scala "
     ".go .rs .rb .php .pl .pm .lua .r .jl .swift .m .mm .cs .fs .vb .hs .ml .mli .clj .lisp .el .scm .erl .ex .exs "
     ".sh .bash .zsh .fish .ps1 .bat .sql .css .scss .less .vue .svelte .asm .s .f .f90 .f95 .for .pas .d .nim .zig .v "
-    ".vhd .vhdl .sv .toml .ini .cfg .conf .yaml .yml .xml .cmake .mk .make .gradle .proto .graphql .tf "
+    ".vhd .vhdl .sv .toml .ini .cfg .conf .yaml .yml .cmake .mk .make .gradle .proto .graphql .tf "
     ".dockerfile"
 )
 TEXT = frozenset(_TEXT.split())
 """Endings read as plain text."""
-RECORDS = frozenset({".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet"})
+RECORDS = frozenset({".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather"})
 """Endings of files that hold one document a record."""
+LINES = frozenset({".jsonl", ".ndjson"})
+"""Those of them in which a record is a line."""
 HTML = frozenset({".html", ".htm", ".xhtml"})
 """Endings of web pages, of which the main text is read."""
+XML = frozenset({".xml", ".nxml"})
+"""Endings of files of which the words between the tags are read."""
+WARC = frozenset({".warc", ".wet"})
+"""Endings of web archives: one document a page."""
+MAIL = frozenset({".eml", ".mbox"})
+"""Endings of e-mails."""
+OFFICE = frozenset({".docx", ".odt", ".epub"})
+"""Endings of documents that are archives of XML."""
+PDF = ".pdf"
+ARCHIVES = frozenset({".zip", ".tar"})
+"""Endings of archives, whose members are read as files."""
+FORMATS = TEXT | RECORDS | HTML | XML | WARC | MAIL | OFFICE | ARCHIVES | {PDF}
+"""All endings that say how a file is to be read."""
 _BINARY = (
-    ".pdf .doc .docx .xls .xlsx .ppt .pptx .odt .ods .odp .rtf .epub .mobi .djvu .ps .dvi "
+    ".doc .xls .xlsx .ppt .pptx .ods .odp .rtf .mobi .djvu .ps .dvi "
     ".png .jpg .jpeg .gif .bmp .tif .tiff .webp .ico .svgz .psd .heic .mp3 .mp4 .m4a .m4v .wav .flac .ogg .opus "
-    ".avi .mkv .mov .webm .zip .tar .tgz .tbz2 .txz .rar .7z .jar .whl .egg .deb .rpm .iso .dmg .apk .exe .dll .so "
+    ".avi .mkv .mov .webm .rar .7z .jar .whl .egg .deb .rpm .iso .dmg .apk .exe .dll .so "
     ".dylib .a .o .obj .lib .class .pyc .pyo .wasm .bin .dat .db .sqlite .sqlite3 .pkl .pickle .npy .npz .pt .pth "
-    ".ckpt .safetensors .gguf .onnx .h5 .hdf5 .arrow .feather .orc .avro .ttf .otf .woff .woff2 .eot"
+    ".ckpt .safetensors .gguf .onnx .h5 .hdf5 .orc .avro .ttf .otf .woff .woff2 .eot"
 )
 BINARY = frozenset(_BINARY.split())
 """Endings of files in a folder that are left out without a look; a file named by the user is always tried."""
@@ -57,8 +73,8 @@ def list_files(inputs: Sequence[str | Path], log: ReadLog | None = None) -> list
         where = ", ".join(map(str, inputs)) or "nothing given"
         raise InputError(
             f"{where}: no file to read{_left_out(log)}",
-            hint="give text files or folders of them: .txt .md .html .jsonl .json .csv .tsv .parquet, source code; "
-            "any of these may be packed as .gz .zst .xz .bz2",
+            hint="give text files or folders of them: .txt .md .html .xml .jsonl .json .csv .tsv .parquet .arrow .warc "
+            "and source code; any of these packed as .gz .zst .xz .bz2, or in a .zip or .tar",
         )
     return sorted(found.values(), key=lambda path: path.parts)
 
@@ -68,7 +84,12 @@ def names(files: Sequence[Path]) -> list[str]:
     # Not resolved: a link's target may lie anywhere.
     places = [Path(os.path.normpath(path.absolute())) for path in files]
     root = os.path.commonpath([place.parent for place in places]) if places else ""
-    return [place.relative_to(root).as_posix() for place in places]
+    return [_printable(place.relative_to(root).as_posix()) for place in places]
+
+
+def _printable(name: str) -> str:
+    r"""Write bytes of a name that are not UTF-8 as \xff, so that the name can be kept as text."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _below(given: Path, log: ReadLog) -> Iterator[Path]:
@@ -104,15 +125,31 @@ def _walk(folder: Path, log: ReadLog, visited: set[tuple[int, int]]) -> Iterator
     if not is_root and any(map(_is_ours, (folder, *entries))):
         log.skip("made by textus", str(folder))
         return
+    beside_data = _beside_data(folder, entries)
     for path in entries:
         if path.name.startswith("."):
             log.skip("hidden", str(path))
+        elif path.name in beside_data:
+            log.skip("not data of its Hugging Face dataset", str(path))
         elif path.is_dir():
             yield from _walk(path, log, visited)
         elif reason := _reason_to_skip(path):
             log.skip(reason, str(path))
         else:
             yield path
+
+
+def _beside_data(folder: Path, entries: Sequence[Path]) -> set[str]:
+    """Name what is in the folder of a Hugging Face dataset but holds none of its records (facts, caches of `map`)."""
+    names = {path.name for path in entries}
+    facts = names & {"dataset_info.json", "dataset_dict.json", "state.json"}
+    if not facts & {"dataset_info.json", "dataset_dict.json"}:
+        return set()
+    try:
+        data = {str(file["filename"]) for file in json.loads((folder / "state.json").read_bytes())["_data_files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return facts | {name for name in names if name.startswith("cache-")}
+    return facts | {name for name in names if name.endswith(".arrow") and name not in data}
 
 
 def _reason_to_skip(path: Path) -> str:
@@ -122,7 +159,9 @@ def _reason_to_skip(path: Path) -> str:
     suffix = InputFile(path, "").suffix
     if suffix in BINARY:
         return f"binary ({suffix})"
-    if suffix in TEXT or suffix in RECORDS or suffix in HTML:
+    if suffix == PDF and not importlib.util.find_spec("pypdf"):
+        return 'PDF, which needs: pip install "textus[pdf]"'
+    if suffix in FORMATS:
         return ""
     try:
         head = next(InputFile(path, str(path)).blocks(8192), b"")

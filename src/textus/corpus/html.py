@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.encoding import detect_encoding
@@ -13,26 +14,20 @@ from textus.corpus.config import CorpusConfig
 from textus.corpus.decode import decoded, looks_binary
 from textus.corpus.document import Document
 from textus.corpus.log import ReadLog
-from textus.errors import InputError
-
-_BLOCK = 1 << 20
 
 
 def html(file: InputFile, config: CorpusConfig, log: ReadLog) -> Iterator[Document]:
     """Read one page; its title goes to `meta`. A page whose main part is not found gives all of its words."""
-    page = bytearray()
-    for block in file.blocks(_BLOCK):
-        page += block
-        if len(page) > config.maximum_bytes:
-            raise InputError(
-                f"{file.path}: a page longer than {config.maximum_document_mb:g} MB",
-                hint="raise corpus.maximum_document_mb, or leave it out",
-            )
-    if not page.strip():
-        return
-    tree = HTMLTree.parse(_decode(bytes(page), file, config, log))
-    text = main_text(tree)
-    yield Document(text, file.name, {"title": tree.title} if tree.title else {})
+    content = file.whole(config.maximum_bytes, "raise corpus.maximum_document_mb, or leave it out")
+    if content.strip():
+        text, meta = page(content, str(file.path), config, log)
+        yield Document(text, file.name, meta)
+
+
+def page(content: bytes, path: str, config: CorpusConfig, log: ReadLog) -> tuple[str, dict[str, Any]]:
+    """Return a page's main text, and its title as a fact."""
+    tree = HTMLTree.parse(_decode(content, path, config, log))
+    return main_text(tree), {"title": tree.title} if tree.title else {}
 
 
 def main_text(page: HTMLTree | str) -> str:
@@ -44,7 +39,7 @@ def main_text(page: HTMLTree | str) -> str:
     return str(text)
 
 
-def _decode(page: bytes, file: InputFile, config: CorpusConfig, log: ReadLog) -> str:
+def _decode(page: bytes, path: str, config: CorpusConfig, log: ReadLog) -> str:
     encoding = config.encoding
     if encoding == "auto" and not looks_binary(page):
         # A page that is not UTF-8 mostly says itself what it is.
@@ -55,4 +50,4 @@ def _decode(page: bytes, file: InputFile, config: CorpusConfig, log: ReadLog) ->
             if declared and declared != "utf-8":
                 log.encodings[declared] += 1
                 return page.decode(declared, "replace")
-    return "".join(decoded([page], encoding, file.path, log))
+    return "".join(decoded([page], encoding, path, log))

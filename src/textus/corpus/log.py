@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from textus.errors import InputError
 
 _MOST_NAMED = 50
+_COUNTS = ("files", "encodings", "skipped", "unreadable")
 
 
 @dataclass
@@ -20,7 +22,7 @@ class ReadLog:
     files: Counter[str] = field(default_factory=Counter)
     """Files read, by format."""
     encodings: Counter[str] = field(default_factory=Counter)
-    """Text files read, by encoding."""
+    """Text files, and parts of long ones, by encoding."""
     skipped: Counter[str] = field(default_factory=Counter)
     """Files left out on purpose, by reason."""
     unreadable: Counter[str] = field(default_factory=Counter)
@@ -32,8 +34,22 @@ class ReadLog:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the counts and words for JSON."""
-        counts = {name: dict(getattr(self, name)) for name in ("files", "encodings", "skipped", "unreadable")}
+        counts = {name: dict(getattr(self, name)) for name in _COUNTS}
         return {**counts, "cut": self.cut, "named": self.named}
+
+    def add(self, other: ReadLog) -> None:
+        """Add what another log met afterwards, such as one of the next part of the input."""
+        for name in _COUNTS:
+            getattr(self, name).update(getattr(other, name))
+        self.cut += other.cut
+        for words in other.named:
+            self.name(words)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], stop: bool = True) -> ReadLog:
+        """Rebuild a log from what `as_dict` gave."""
+        counts = {name: Counter(values[name]) for name in _COUNTS}
+        return cls(stop=stop, cut=values["cut"], named=list(values["named"]), **counts)
 
     def refuse(self, error: InputError, what: str = "records") -> None:
         """Raise `error`, or count and name it where unreadable input is to be skipped."""

@@ -2,99 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from textus.corpus.compression import InputFile
+from textus.corpus.compression import InputFile, readable
 from textus.corpus.config import CorpusConfig
-from textus.corpus.decode import decoded
+from textus.corpus.decode import encoding_of
 from textus.corpus.document import Document
-from textus.corpus.files import HTML, names
+from textus.corpus.files import LINES
+from textus.corpus.formats import archived, content, lines
+from textus.corpus.inputs import Part, list_parts
 from textus.corpus.log import ReadLog
-from textus.corpus.records import json_lines, json_values, parquet, table
-from textus.corpus.text import documents
+from textus.corpus.records import parquet
+from textus.corpus.text import next_document, next_line
 from textus.errors import InputError
 from textus.progress import SILENT, Progress
 
 _BLOCK = 1 << 20
-_TABLES = {".jsonl": json_lines, ".ndjson": json_lines, ".json": json_values, ".csv": table, ".tsv": table}
 
 
 def read(
-    files: Sequence[Path], config: CorpusConfig, progress: Progress = SILENT, log: ReadLog | None = None
+    inputs: Sequence[str | Path], config: CorpusConfig, progress: Progress = SILENT, log: ReadLog | None = None
 ) -> Iterator[Document]:
-    """Yield the documents of `files` in order, as they are; `log` learns what was met.
+    """Yield the documents of files and folders in order, as they are; `log` learns what was met.
 
     Memory is bounded by the longest document. Raises `InputError` naming the file (and line) that cannot be read, or
     goes on and notes it where `config.unreadable` is "skip". Raises it also when no file had anything in it.
     """
     log = ReadLog(stop=config.unreadable == "stop") if log is None else log
-    some = False
-    with progress.task("read", sum(map(_size, files)), "B") as task:
-        for path, name in zip(files, names(files), strict=True):
-            file, reached = InputFile(path, name), 0.0
-            try:
-                for document in _documents(file, config, log):
-                    task.advance(file.position - reached)
-                    reached, some = file.position, True
-                    yield document
-            except InputError as error:
-                log.refuse(error, "files")
-            task.advance(_size(path) - reached)
+    parts, some = list_parts(inputs, config, log), False
+    with progress.task("read", sum(part.weight for part in parts), "B") as task:
+        for part in parts:
+            for document in read_part(part, config, log, task.advance):
+                some = True
+                yield document
     if not some:
         raise InputError(
-            f"{_listing(files)}: nothing to read; " + ("; ".join(log.named[:3]) or "every file is empty"),
+            f"{_listing(inputs)}: nothing to read; " + ("; ".join(log.named[:3]) or "every file is empty"),
             hint="give files with text in them",
         )
 
 
-def _documents(file: InputFile, config: CorpusConfig, log: ReadLog) -> Iterator[Document]:
-    if _is_empty(file.path):
-        log.skip("empty", str(file.path))
+def read_part(
+    part: Part, config: CorpusConfig, log: ReadLog, advance: Callable[[float], None] = lambda _: None
+) -> Iterator[Document]:
+    """Yield the documents of one part in order; `advance` is told of its bytes, which add up to `part.weight`.
+
+    What a part gives depends on its file and on `config` alone. Raises `InputError` as `read` does, and where the file
+    has changed since it was listed.
+    """
+    left = float(part.weight)
+
+    def some(amount: float) -> None:
+        nonlocal left
+        amount = min(amount, left)
+        left -= amount
+        advance(amount)
+
+    try:
+        _check_unchanged(part)
+        file = InputFile(part.path, part.name, some, part.opened)
+        file.weight = part.weight
+        yield from _documents(part, file, config, log)
+    except InputError as error:
+        log.refuse(error, "files")
+    advance(left)
+
+
+def _documents(part: Part, file: InputFile, config: CorpusConfig, log: ReadLog) -> Iterator[Document]:
+    if part.unit == "file":
+        yield from content(file, config, log)
         return
-    log.files[f"{file.suffix or 'no ending'}{file.compression}"] += 1
-    if file.suffix == ".parquet":
-        yield from parquet(file, config, log)
-    elif file.suffix in HTML:
-        from textus.corpus.html import html  # its library is loaded where a page is met
-
-        yield from html(file, config, log)
+    if part.start == 0:
+        log.files[f"{file.suffix or 'no ending'}{file.compression}"] += 1
+    span = (part.start, part.stop)
+    if part.unit == "row groups":
+        yield from parquet(file, config, log, span)
+    elif part.unit == "members":
+        yield from archived(file, config, log, span)
     else:
-        blocks = decoded(file.blocks(_BLOCK), config.encoding, file.path, log)
-        if file.suffix in _TABLES:
-            yield from _TABLES[file.suffix](file, blocks, config, log)
-        else:
-            yield from _plain(file, blocks, config, log)
+        _set_range(file, part, next_line if file.suffix in LINES else next_document)
+        if file.start < file.stop:
+            whole = (lambda: _encoding_of_whole(part)) if config.encoding == "auto" else None
+            yield from lines(file, config, log, whole)
 
 
-def _plain(file: InputFile, blocks: Iterator[str], config: CorpusConfig, log: ReadLog) -> Iterator[Document]:
-    """Read plain text; a document among several in one file is told apart by its number."""
-    first, number = "", 0
-    for number, words in enumerate(documents(blocks, config.maximum_bytes, log)):
-        if number == 1:
-            yield Document(first, file.name, {"part": 0})
-        if number:
-            yield Document(words, file.name, {"part": number})
-        else:
-            first = words
-    if number == 0 and first:
-        yield Document(first, file.name)
+def _set_range(file: InputFile, part: Part, next_start: Callable[..., int]) -> None:
+    """Move both ends of a range on to where a document begins; the ends of neighbours move to the same place."""
+    with readable(file.path), file.open() as raw:
+        file.start = next_start(raw, part.start, part.stop)
+        is_empty = file.start == part.stop < part.size
+        file.stop = file.start if is_empty else next_start(raw, part.stop, part.size)
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0  # opening it will say what is wrong
+def _encoding_of_whole(part: Part) -> str:
+    return encoding_of(InputFile(part.path, part.name, opener=part.opened).blocks(_BLOCK), part.path)
 
 
-def _is_empty(path: Path) -> bool:
-    try:
-        return path.stat().st_size == 0
-    except OSError:
-        return False
+def _check_unchanged(part: Part) -> None:
+    if part.now() != (part.size, part.version):
+        raise InputError(f"{part.path}: has changed since it was listed", hint="run the same command again")
 
 
-def _listing(files: Sequence[Path]) -> str:
-    shown = ", ".join(map(str, files[:3]))
-    return f"{shown} and {len(files) - 3} more" if len(files) > 3 else shown
+def _listing(inputs: Sequence[str | Path]) -> str:
+    shown = ", ".join(map(str, itertools.islice(inputs, 3)))
+    return f"{shown} and {len(inputs) - 3} more" if len(inputs) > 3 else shown

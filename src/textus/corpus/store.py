@@ -15,17 +15,19 @@ from textus.corpus.document import Document
 from textus.errors import ArtefactError
 
 _SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "text", "source", "meta")])
-_GROUP_BYTES = 16_000_000
-_FILE_BYTES = 512_000_000
+_NO_META = "{}"
+_GROUP_BYTES = 4_000_000
+FILE_BYTES = 512_000_000
+"""Text in a file before the next is begun."""
 
 
 class DocumentWriter:
     """Append documents to `NAME-00000.parquet`, `NAME-00001.parquet`, ... in a directory."""
 
-    def __init__(self, directory: Path, name: str) -> None:
+    def __init__(self, directory: Path, name: str, file_bytes: int = FILE_BYTES) -> None:
         self.count = 0
         self.num_bytes = 0
-        self._directory, self._name = directory, name
+        self._directory, self._name, self._most_bytes = directory, name, file_bytes
         self._ids = hashlib.sha256()
         self._rows: list[tuple[str, str, str, str]] = []
         self._row_bytes = self._file_bytes = self._num_files = 0
@@ -34,7 +36,7 @@ class DocumentWriter:
     def append(self, document: Document) -> None:
         """Add one document."""
         identity, size = document.id, document.num_bytes
-        meta = json.dumps(dict(document.meta), ensure_ascii=True, default=str) if document.meta else "{}"
+        meta = json.dumps(dict(document.meta), ensure_ascii=True, default=str) if document.meta else _NO_META
         self._rows.append((identity, document.text, document.source, meta))
         self._ids.update(identity.encode("ascii"))
         self.count += 1
@@ -62,7 +64,7 @@ class DocumentWriter:
     def _flush(self) -> None:
         if not self._rows:
             return
-        if self._writer is not None and self._file_bytes >= _FILE_BYTES:
+        if self._writer is not None and self._file_bytes >= self._most_bytes:
             self._writer.close()
             self._writer = None
         if self._writer is None:
@@ -85,16 +87,26 @@ class DocumentWriter:
 def read_documents(directory: Path, name: str) -> Iterator[Document]:
     """Yield the documents that a `DocumentWriter` of this name wrote, in order; hold one row group at a time."""
     for path in document_files(directory, name):
-        try:
-            with pa.parquet.ParquetFile(path, pre_buffer=False, page_checksum_verification=True) as file:
-                for group in range(file.num_row_groups):
-                    table = file.read_row_group(group, columns=["text", "source", "meta"], use_threads=False)
-                    for text, source, meta in zip(*(column.to_pylist() for column in table.columns), strict=True):
-                        yield Document(text, source, json.loads(meta))
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise ArtefactError(
-                f"{path}: damaged: {str(error).splitlines()[0]}", hint="delete the corpus and make it again"
-            ) from None
+        yield from read_file(path)
+
+
+def read_file(path: Path) -> Iterator[Document]:
+    """Yield the documents of one of its files."""
+    for text, source, meta in read_columns(path, "text", "source", "meta"):
+        yield Document(text, source, json.loads(meta) if meta != _NO_META else {})
+
+
+def read_columns(path: Path, *columns: str) -> Iterator[tuple[str, ...]]:
+    """Yield some columns of one of its files, a row at a time."""
+    try:
+        with pa.parquet.ParquetFile(path, pre_buffer=False, page_checksum_verification=True) as file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns=list(columns), use_threads=False)
+                yield from zip(*(table.column(name).to_pylist() for name in columns), strict=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ArtefactError(
+            f"{path}: damaged: {str(error).splitlines()[0]}", hint="delete the corpus and make it again"
+        ) from None
 
 
 def document_files(directory: Path, name: str) -> Sequence[Path]:

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
+from textus.dataset.mixture import Mixture
 from textus.dataset.pack import Indices, Windows
 from textus.dataset.window import Window
 from textus.errors import ConfigError
@@ -23,7 +24,7 @@ class Loader:
     global batch whatever the number of ranks.
     """
 
-    def __init__(self, windows: Windows, rows_per_step: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(self, windows: Windows | Mixture, rows_per_step: int, rank: int = 0, world: int = 1) -> None:
         assert rows_per_step > 0 and 0 <= rank < world
         if rows_per_step % world:
             raise ConfigError(

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from textus import fingerprint, storage
+from textus.corpus.corpus import Corpus
 from textus.corpus.document import Document
-from textus.corpus.pipeline import Corpus
 from textus.dataset.shard import DataHash, ShardWriter, TokenShard
 from textus.dataset.split import TokenSplit
 from textus.errors import ArtefactError

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from textus.dataset.mixture import Mixture
 from textus.dataset.pack import Windows
 from textus.model.config import ModelConfig
 from textus.objectives.objective import Objective
@@ -17,7 +18,7 @@ _MOST_NAMED = 8
 
 
 def identity(
-    model: ModelConfig, recipe: Recipe, objective: Objective, training: Windows, validation: Windows
+    model: ModelConfig, recipe: Recipe, objective: Objective, training: Windows | Mixture, validation: Windows
 ) -> dict[str, dict[str, Any]]:
     """Return every setting and input that decides the weights, as JSON-like values."""
     asked: Any = objective  # every one is a dataclass, and its fields are its settings

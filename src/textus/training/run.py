@@ -12,6 +12,7 @@ from textus import fingerprint, storage
 from textus.checkpoint import training_state
 from textus.checkpoint.checkpoint import load_weights, write_model
 from textus.dataset.loader import Loader
+from textus.dataset.mixture import Mixture
 from textus.dataset.pack import Windows
 from textus.errors import CheckpointError, DivergenceError, Interrupted
 from textus.model.transformer import Transformer
@@ -40,7 +41,7 @@ class Run:
     directory: Path
     model: Transformer
     tokenizer: Tokenizer
-    training: Windows
+    training: Windows | Mixture
     validation: Windows
     objective: Objective
     recipe: Recipe

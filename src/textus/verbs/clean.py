@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from textus.corpus.pipeline import Corpus
+from textus.corpus.corpus import Corpus
 from textus.progress import SILENT, Progress
 from textus.verbs.lock import locked
 from textus.verbs.settings import RunSettings, resolve

@@ -10,7 +10,6 @@ from textus.checkpoint.checkpoint import Checkpoint
 from textus.corpus.clean import clean
 from textus.corpus.config import CorpusConfig
 from textus.corpus.document import Document
-from textus.corpus.files import list_files
 from textus.corpus.read import read
 from textus.dataset.shard import DataHash
 from textus.dataset.split import TokenSplit
@@ -65,7 +64,7 @@ def evaluate(
 
 
 def _documents(paths: Sequence[str | Path], config: CorpusConfig, progress: Progress) -> Iterator[Document]:
-    for document in read(list_files(paths), config, progress):
+    for document in read(paths, config, progress):
         text, _ = clean(document.text, config)
         if text.strip():
             yield Document(text, document.source, document.meta)

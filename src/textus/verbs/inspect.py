@@ -2,50 +2,65 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from textus import fingerprint, storage
 from textus.checkpoint import checkpoint
 from textus.checkpoint.training_state import KIND as TRAINING_KIND
-from textus.corpus.pipeline import Corpus
+from textus.corpus.corpus import Corpus
 from textus.dataset.pack import Windows
 from textus.dataset.split import TokenSplit
 from textus.dataset.tokenize import Shards
 from textus.dataset.window import PADDING
-from textus.errors import ArtefactError, ConfigError, TextusError
+from textus.errors import ArtefactError, ConfigError
 from textus.objectives.causal import Causal
 from textus.objectives.objective import IGNORE
 from textus.report import Prose, Report, Section, Table
 from textus.tokenizer.tokenizer import Tokenizer
+from textus.verbs.inspect_corpus import document_report, search_report
+from textus.verbs.inspect_tokenizer import tokenizer_report
 
 STAGES = ("corpus", "tokenizer", "shards")
 SHOWN_CONTEXT = 64
 
 
 def inspect(
-    path: str | Path, *, window: int | None = None, document: int | None = None, split: str = "train"
+    path: str | Path,
+    *,
+    window: int | None = None,
+    document: int | None = None,
+    split: str = "train",
+    search: str = "",
+    compare: Sequence[str | Path] = (),
 ) -> Report:
     """Return a report on whatever of ours lies at `path`.
 
-    A number of a `window` shows that window as token | label; a number of a `document` shows that document.
+    A number of a `window` shows that window as token | label; a number of a `document` shows that document of `split`,
+    or with split "read" that of all that were read, with everything that was decided about it. `search` lists documents
+    that hold some words, kept or dropped. Tokenizers
+    to `compare` are set side by side with the one at `path`, on the corpus beside that one.
     Raises `ArtefactError` where there is nothing of ours.
     """
     place = Path(path)
     if not place.exists():
         raise ArtefactError(f"{place}: no such file or directory", hint="give a run, or a part of one")
     if document is not None:
-        return _document(Corpus.open(_part(place, "corpus")), document, split)
+        return document_report(Corpus.open(_part(place, "corpus")), document, split)
+    if search:
+        return search_report(Corpus.open(_part(place, "corpus")), search)
     if window is not None:
         return _window(place, window, split)
     kind = _kind(place)
+    if compare:
+        place = place if kind == "tokenizer" else _part(place, "tokenizer")
+        return tokenizer_report(Tokenizer.load(place), place, [Path(other) for other in compare])
     if kind == "corpus":
         return Corpus.open(place).report()
     if kind == "tokenizer":
-        return tokenizer_report(Tokenizer.load(place), place.parent)
+        return tokenizer_report(Tokenizer.load(place), place)
     if kind == "shards":
         return shards_report(Shards.open(place))
     sections: list[tuple[str, Section]] = []
@@ -60,37 +75,6 @@ def inspect(
             hint="give a run's directory, or a part of it",
         )
     return Report(f"{place.name}", tuple(sections))
-
-
-def tokenizer_report(tokenizer: Tokenizer, run: Path) -> Report:
-    """Tell what a vocabulary is like, on the validation part where one lies beside it."""
-    facts: dict[str, Any] = {
-        "vocabulary": tokenizer.vocab_size,
-        "special tokens": " ".join(tokenizer.token_text(token) for token in sorted(tokenizer.special)),
-        "fingerprint": fingerprint.short(tokenizer.fingerprint),
-    }
-    sections: list[tuple[str, Section]] = []
-    lengths = [(len(tokenizer.token_bytes(token)), token) for token in range(tokenizer.vocab_size)]
-    longest = [tokenizer.token_text(token) for _, token in sorted(lengths, reverse=True)[:24]]
-    latest = [tokenizer.token_text(token) for token in range(tokenizer.vocab_size)[-24:]]
-    try:
-        split = Shards.open(run / "shards").split("validation")
-    except TextusError:
-        split = None
-    if split is not None and split.tokenizer_fingerprint == tokenizer.fingerprint:
-        used = len(Counter(split.tokens(0, min(split.num_tokens, 2_000_000)).tolist()))
-        facts["bytes per token (validation)"] = split.num_bytes / (split.num_tokens - 2 * split.num_documents)
-        facts["entries used (validation)"] = used
-    elif (run / "corpus").is_dir():
-        texts = [
-            document.text
-            for document, _ in zip(Corpus.open(run / "corpus").documents("validation"), range(200), strict=False)
-        ]
-        facts["bytes per token (validation)"] = tokenizer.bytes_per_token(texts)
-    sections.append(("Tokenizer", Table.of(facts)))
-    sections.append(("Longest entries", Prose(" ".join(map(_quoted, longest)))))
-    sections.append(("Last learnt entries", Prose(" ".join(map(_quoted, latest)))))
-    return Report("Tokenizer", tuple(sections))
 
 
 def shards_report(shards: Shards) -> Report:
@@ -122,19 +106,6 @@ def _kind(place: Path) -> str:
 
 def _part(place: Path, name: str) -> Path:
     return place / name if (place / name).is_dir() else place
-
-
-def _document(corpus: Corpus, number: int, split: str) -> Report:
-    if split not in corpus.splits:
-        raise ConfigError(f"{corpus.directory}: no {split} part", hint=f"parts: {', '.join(corpus.splits)}")
-    count = corpus.count(split)
-    if not 0 <= number < count:
-        raise ConfigError(f"no document {number} in {split}", hint=f"there are documents 0 to {count - 1}")
-    found = next(document for index, document in enumerate(corpus.documents(split)) if index == number)
-    facts = {"source": found.source, "id": found.id, "bytes": found.num_bytes, **found.meta}
-    return Report(
-        f"Document {number} of {split}", (("Document", Table.of(facts)), ("Text", Prose(found.text, verbatim=True)))
-    )
 
 
 def _window(place: Path, number: int, split_name: str) -> Report:

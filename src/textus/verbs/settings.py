@@ -10,6 +10,7 @@ from typing import Any
 from textus import config as settings
 from textus.config import Settings
 from textus.corpus.config import CorpusConfig
+from textus.dataset.mixture import MixtureConfig
 from textus.decoding.config import SamplingConfig
 from textus.errors import ConfigError
 from textus.objectives.table import ObjectiveConfig
@@ -33,6 +34,8 @@ class RunSettings(Settings):
     """Reading, cleaning, splitting."""
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     """The vocabulary."""
+    mixture: MixtureConfig = field(default_factory=MixtureConfig)
+    """In what proportions sources are shown."""
     model: ModelSettings = field(default_factory=ModelSettings)
     """The network."""
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)

@@ -9,7 +9,8 @@ from pathlib import Path
 from textus import storage
 from textus.corpus import demo
 from textus.corpus import pipeline as corpus_stage
-from textus.corpus.pipeline import Corpus
+from textus.corpus.corpus import Corpus
+from textus.corpus.trail import WORK
 from textus.dataset import tokenize as shards_stage
 from textus.dataset.tokenize import Shards
 from textus.errors import ConfigError, ResourceError
@@ -19,8 +20,9 @@ from textus.tokenizer.tokenizer import Tokenizer
 from textus.verbs.settings import FILE, RunSettings
 
 DEMO = "demo:"
-_SIGNS = (FILE, storage.MANIFEST, *(f"{stage}/{storage.MANIFEST}" for stage in ("corpus", "tokenizer", "shards")))
-"""Files of which every run has one, however early it was stopped."""
+_MADE = ("corpus", "tokenizer", "shards")
+_SIGNS = (FILE, storage.MANIFEST, f"corpus{WORK}", *(f"{stage}/{storage.MANIFEST}" for stage in _MADE))
+"""Names of which every run has one, however early it was stopped."""
 
 
 @dataclass
@@ -68,7 +70,7 @@ class Stages:
 def _refuse_strangers(directory: Path) -> None:
     """Raise `ResourceError` where a directory holds files, and none that tell of a run: they might be written over."""
     with storage.refusals(directory):
-        if not directory.is_dir() or any((directory / name).is_file() for name in _SIGNS):
+        if not directory.is_dir() or any((directory / name).exists() for name in _SIGNS):
             return
         strange = sorted(path.name for path in directory.iterdir() if not path.name.startswith("."))
     if strange:

@@ -25,6 +25,7 @@ from textus.training.plan import Plan
 from textus.training.run import Run
 from textus.verbs import measures
 from textus.verbs.lock import locked
+from textus.verbs.mixture import training_windows
 from textus.verbs.plan import planned
 from textus.verbs.settings import FILE, RunSettings, resolve
 from textus.verbs.stages import Stages
@@ -130,7 +131,7 @@ def _run(stages: Stages, made: Plan) -> Run:
         directory=stages.directory,
         model=Transformer(made.model, seed=seed),
         tokenizer=stages.tokenizer,
-        training=Windows(shards.split("train"), context, objective.prediction_offset, seed),
+        training=training_windows(stages, made),
         validation=Windows(shards.split("validation"), context, objective.prediction_offset, seed, ordered=True),
         objective=objective,
         recipe=made.recipe,

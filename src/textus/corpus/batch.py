@@ -1,0 +1,260 @@
+"""Many texts as one array of characters, with their words and lines, so that one pass of numpy serves every measure.
+
+Filters, signatures, passages and n-gram indices all need the same things of a text: where its words and lines are, and
+a hash of each. They are found here once for some megabytes of documents at a time; a Python loop over words is some ten
+times slower.
+"""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textus.corpus.document import Document
+
+Index = NDArray[np.int64]
+Hashes = NDArray[np.uint64]
+
+LETTER, DIGIT, MARK, SPACE, UPPER, SIGN, ALONE = (np.uint8(1 << bit) for bit in range(7))
+"""What a character is: letter, digit, combining mark, white space, upper case, punctuation or symbol, and a letter of a
+script that puts no spaces between words (Han, Kana, Thai, Lao, Khmer, Burmese, Tibetan), which is a word by itself."""
+WORD = np.uint8(LETTER | DIGIT | MARK)
+"""What words are made of."""
+_WITHOUT_SPACES = (
+    (0x0E00, 0x0EFF), (0x0F00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3005, 0x3007), (0x3040, 0x30FF),
+    (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF),
+)  # fmt: skip
+_CHARACTER, _STEP = np.uint64(0x9E3779B97F4A7C15), 0x2545F4914F6CDD1D
+_NEWLINE = 10
+BATCH_CHARACTERS = 1 << 18
+"""How many characters are looked at together: few enough for the caches, enough to forget what numpy's calls cost."""
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Pieces of a batch, in order: where each starts and ends, and which are whose."""
+
+    starts: Index
+    ends: Index
+    """The place behind the last character."""
+    offsets: Index
+    """Text `i` owns the pieces from `offsets[i]` to `offsets[i + 1]`."""
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def lengths(self) -> Index:
+        """Return the number of characters of each."""
+        return self.ends - self.starts
+
+    @property
+    def counts(self) -> Index:
+        """Return how many pieces each text owns."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def owners(self) -> Index:
+        """Return the number of the text that owns each piece."""
+        return np.repeat(np.arange(len(self.offsets) - 1), self.counts)
+
+
+class TextBatch:
+    r"""Texts, one after the other, a line break behind each.
+
+    >>> batch = TextBatch(["To be, or\nnot to be.", "", "To be"])
+    >>> [batch.word(number) for number in range(len(batch.words))]
+    ['To', 'be', 'or', 'not', 'to', 'be', 'To', 'be']
+    >>> batch.words.counts.tolist(), batch.lines.counts.tolist()
+    ([6, 0, 2], [2, 1, 1])
+    >>> bool(batch.word_hashes[0] == batch.word_hashes[4])
+    True
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        joined = "\n".join(texts) + "\n" if texts else ""
+        self.codes: NDArray[np.uint32] = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
+        """The code point of each character."""
+        self.starts: Index = np.zeros(len(texts) + 1, np.int64)
+        """Where each text starts; it ends one character before the next starts, at the line break put there."""
+        np.cumsum([len(text) + 1 for text in texts], out=self.starts[1:])
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @cached_property
+    def classes(self) -> NDArray[np.uint8]:
+        """Return what each character is, as a sum of the flags of this module."""
+        return _tables()[0][self.codes]
+
+    @cached_property
+    def words(self) -> Spans:
+        """Find the words: runs of letters, digits and marks, and single letters of scripts without spaces."""
+        # Behind every text there is a line break: no run reaches into the next.
+        is_word = (self.classes & WORD) != 0
+        alone = (self.classes & ALONE) != 0
+        follows = np.zeros(len(is_word), bool)
+        follows[1:] = is_word[:-1]
+        joins = follows & ~alone
+        joins[1:] &= ~alone[:-1]
+        starts = np.flatnonzero(is_word & ~joins)
+        goes_on = np.zeros(len(is_word), bool)
+        goes_on[:-1] = is_word[1:] & joins[1:]
+        ends = np.flatnonzero(is_word & ~goes_on) + 1
+        return self.spans(starts, ends)
+
+    @cached_property
+    def lines(self) -> Spans:
+        """Find the lines, empty ones too, without their line breaks; an empty text has one."""
+        ends = np.flatnonzero(self.codes == _NEWLINE)
+        starts = np.zeros(len(ends), np.int64)
+        starts[1:] = ends[:-1] + 1
+        return self.spans(starts, ends)
+
+    @cached_property
+    def word_hashes(self) -> Hashes:
+        """Hash each word, whatever its case."""
+        return self.hashes(self.words.starts, self.words.ends)
+
+    @cached_property
+    def line_hashes(self) -> Hashes:
+        """Hash each line without the spaces around it, whatever its case; all blank lines have one hash."""
+        starts, ends = self.stripped(self.lines.starts, self.lines.ends)
+        return self.hashes(starts, ends)
+
+    def spans(self, starts: Index, ends: Index) -> Spans:
+        """Say which text owns each of some ordered pieces."""
+        return Spans(starts, ends, np.searchsorted(starts, self.starts))
+
+    def stripped(self, starts: Index, ends: Index) -> tuple[Index, Index]:
+        """Leave out white space at both ends of pieces."""
+        solid = np.flatnonzero((self.classes & SPACE) == 0)
+        if not len(solid):
+            return starts, starts
+        first, last = np.searchsorted(solid, starts), np.searchsorted(solid, ends) - 1
+        has_any = first <= last
+        return (
+            np.where(has_any, solid[np.minimum(first, len(solid) - 1)], starts),
+            np.where(has_any, solid[np.maximum(last, 0)] + 1, starts),
+        )
+
+    def hashes(self, starts: Index, ends: Index) -> Hashes:
+        """Hash the characters of any pieces, whatever their case, to 64 bits that do not depend on the place."""
+        sums, (_, inverses) = self._sums, _powers(len(self.codes))
+        return mixed((sums[ends] - sums[starts]) * inverses[starts])
+
+    def text(self, number: int) -> str:
+        """Return a text as it was given."""
+        return self.piece(int(self.starts[number]), int(self.starts[number + 1]) - 1)
+
+    def word(self, number: int) -> str:
+        """Return a word as it is written."""
+        return self.piece(int(self.words.starts[number]), int(self.words.ends[number]))
+
+    def piece(self, start: int, end: int) -> str:
+        """Return the characters from `start` to `end`."""
+        return self.codes[start:end].tobytes().decode("utf-32-le", "surrogatepass")
+
+    def ngrams(self, size: int) -> tuple[Hashes, Index]:
+        """Hash every run of `size` words of each text; return the hashes, and the offset of each text's first.
+
+        A text of fewer words has one, of all its words; a text of none has none.
+        """
+        counts = self.words.counts
+        numbers = np.where(counts >= size, counts - size + 1, np.minimum(counts, 1))
+        offsets = np.zeros(len(counts) + 1, np.int64)
+        np.cumsum(numbers, out=offsets[1:])
+        starts = np.arange(offsets[-1]) + np.repeat(self.words.offsets[:-1] - offsets[:-1], numbers)
+        ends = np.minimum(starts + size, np.repeat(self.words.offsets[1:], numbers))
+        return self.word_runs(starts, ends), offsets
+
+    def word_runs(self, starts: Index, ends: Index) -> Hashes:
+        """Hash the words, by their numbers, from each of `starts` to before each of `ends`."""
+        sums, (_, inverses) = self._word_sums, _powers(len(self.word_hashes))
+        return mixed((sums[ends] - sums[starts]) * inverses[starts])
+
+    @cached_property
+    def _word_sums(self) -> Hashes:
+        powers, _ = _powers(len(self.word_hashes))
+        return _prefix_sums(self.word_hashes * powers[:-1])
+
+    @cached_property
+    def _sums(self) -> Hashes:
+        """Return the sums of characters x power of place from the start: a polynomial hash is a difference of two."""
+        powers, _ = _powers(len(self.codes))
+        return _prefix_sums(_tables()[1][self.codes] * powers[:-1])
+
+
+def batches(documents: Iterable[Document], characters: int = BATCH_CHARACTERS) -> Iterator[list[Document]]:
+    """Take documents in groups of about so many characters, one at least."""
+    group: list[Document] = []
+    size = 0
+    for document in documents:
+        group.append(document)
+        size += len(document.text)
+        if size >= characters:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def mixed(values: Hashes) -> Hashes:
+    """Spread 64-bit values evenly: the last steps of splitmix64 (Steele et al. 2014), which lose nothing."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def _prefix_sums(values: Hashes) -> Hashes:
+    sums = np.zeros(len(values) + 1, np.uint64)
+    np.cumsum(values, out=sums[1:])
+    return sums
+
+
+@cache
+def _tables() -> tuple[NDArray[np.uint8], Hashes]:
+    """Return the class of every code point, and a number for it that its other case shares."""
+    classes = np.zeros(sys.maxunicode + 1, np.uint8)
+    lower = np.arange(sys.maxunicode + 1, dtype=np.uint64)
+    kinds = {"L": LETTER, "N": DIGIT, "M": MARK, "P": SIGN, "S": SIGN, "Z": SPACE}
+    for code in range(sys.maxunicode + 1):
+        char = chr(code)
+        kind = unicodedata.category(char)
+        if kind in ("Cn", "Co", "Cs"):
+            continue
+        classes[code] = kinds.get(kind[0], np.uint8(0))
+        if kind == "Lu":
+            classes[code] |= UPPER
+            lowered = char.lower()
+            lower[code] = ord(lowered) if len(lowered) == 1 else code
+        if char.isspace():
+            classes[code] = SPACE
+    for first, last in _WITHOUT_SPACES:
+        part = classes[first : last + 1]
+        part[(part & LETTER) != 0] |= ALONE
+    return classes, mixed(lower * _CHARACTER)
+
+
+class _Powers:
+    """The powers of an odd number and of its inverse modulo 2^64, as many as were ever needed."""
+
+    powers = np.ones(1, np.uint64)
+    inverses = np.ones(1, np.uint64)
+
+
+def _powers(length: int) -> tuple[Hashes, Hashes]:
+    """Return the powers from 0 to `length`, both included."""
+    if length >= len(_Powers.powers):
+        size = max(length + 1, 2 * len(_Powers.powers))
+        for name, step in (("powers", _STEP), ("inverses", pow(_STEP, -1, 1 << 64))):
+            grown = np.full(size, step, np.uint64)
+            grown[0] = 1
+            setattr(_Powers, name, np.cumprod(grown))
+    return _Powers.powers[: length + 1], _Powers.inverses[: length + 1]

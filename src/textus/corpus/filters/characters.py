@@ -1,0 +1,98 @@
+"""Measures of single characters: what a text is written with, and whether it is writing at all."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import numpy as np
+
+from textus.corpus.batch import DIGIT, LETTER, MARK, SIGN, SPACE, UPPER, Index, TextBatch
+from textus.corpus.filters.feature import CODE, OURS, Column, Feature, Mask, count, count_at, per
+
+FEATURES = (
+    Feature("characters", "characters of the text", OURS, "count", "few characters", "many characters"),
+    Feature("letters", "letters and marks among the characters that are not white space", CODE, "share",
+            "few letters", "many letters"),
+    Feature("digits", "digits among the characters that are not white space", OURS, "share", "few digits", "digits"),
+    Feature("symbols", "punctuation and symbols among the characters that are not white space", OURS, "share",
+            "few symbols", "symbols"),
+    Feature("white_space", "white space among the characters", OURS, "share", "little white space", "white space"),
+    Feature("uppercase", "upper case among the letters", OURS, "share", "few capitals", "capitals"),
+    Feature("unprintable", "control characters other than white space, unassigned and private code points and lone "
+            "surrogates among the characters", OURS, "share", "", "unprintable characters"),
+    Feature("invisible", "soft hyphens, zero-width spaces, byte order marks and marks of direction among the "
+            "characters", OURS, "share", "", "invisible characters"),
+    Feature("replaced", "U+FFFD, which stands for what could not be decoded, among the characters", OURS, "share",
+            "", "undecodable characters"),
+    Feature("mojibake", "pairs such as Ã© and â€, which UTF-8 becomes when it is read as Latin-1, for each character",
+            OURS, "ratio", "", "wrong decoding"),
+    Feature("letter_pairs", "how much more often than by chance two pairs of neighbouring letters a-z, whatever their "
+            "case, are the same: 676 sum n(n-1) / N(N-1) over the counts n of each of N pairs; English about 5, "
+            "random letters 1; NaN under 100 pairs", "index of coincidence (Friedman 1922)", "ratio",
+            "random letters", "few kinds of letters"),
+)  # fmt: skip
+_FEWEST_PAIRS = 100
+_INVISIBLE = frozenset({0xAD, 0x200B, 0x200E, 0x200F, 0xFEFF, *range(0x202A, 0x202F), *range(0x2060, 0x2065)})
+# What the second byte of two looks like in Latin-1 and, from 0x80 to 0x9F, in Windows-1252.
+_SECOND = (*range(0x80, 0xC0), *map(ord, "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"))
+_FIRST = np.array([ord(character) for character in "ÂÃÐÑ"], np.uint32)
+
+
+def measure(batch: TextBatch) -> dict[str, Column]:
+    """Measure the characters of each text."""
+    classes = batch.classes
+    characters = np.diff(batch.starts) - 1
+    spaces = count(batch, (classes & SPACE) != 0) - 1
+    solid, letters = characters - spaces, count(batch, (classes & LETTER) != 0)
+    marks = count(batch, (classes & MARK) != 0) if int(batch.codes.max(initial=0)) > 0x300 else 0
+    unprintable, invisible = _hidden(batch)
+    return {
+        "characters": characters,
+        "letters": per(letters + marks, solid),
+        "digits": per(count(batch, (classes & DIGIT) != 0), solid),
+        "symbols": per(count(batch, (classes & SIGN) != 0), solid),
+        "white_space": per(spaces, characters),
+        "uppercase": per(count(batch, (classes & UPPER) != 0), letters),
+        "unprintable": per(count_at(unprintable, batch.starts), characters),
+        "invisible": per(count_at(invisible, batch.starts), characters),
+        "replaced": per(count_at(np.flatnonzero(batch.codes == 0xFFFD), batch.starts), characters),
+        "mojibake": per(count_at(_mojibake(batch), batch.starts), characters),
+        "letter_pairs": _letter_pairs(batch),
+    }
+
+
+def _hidden(batch: TextBatch) -> tuple[Index, Index]:
+    """Find the unprintable and the invisible characters: both are of no class."""
+    places = np.flatnonzero(batch.classes == 0)
+    codes, kinds = np.unique(batch.codes[places], return_inverse=True)
+    invisible = np.array([code in _INVISIBLE for code in codes.tolist()], bool)
+    unprintable = np.array([unicodedata.category(chr(code)) != "Cf" for code in codes.tolist()], bool)
+    return places[unprintable[kinds]], places[invisible[kinds]]
+
+
+def _mojibake(batch: TextBatch) -> Index:
+    foreign = np.flatnonzero(batch.codes >= 0xC2)
+    first, second = batch.codes[foreign], batch.codes[foreign + 1]  # a line break is behind the last
+    two = np.isin(first, _FIRST) & np.isin(second, _SECOND)
+    three = (first == ord("â")) & ((second == ord("€")) | (second == 0x80))
+    found: Mask = two | three
+    return foreign[found]
+
+
+def _letter_pairs(batch: TextBatch) -> Column:
+    letters = (batch.codes | 0x20) - ord("a")  # a-z and A-Z become 0 to 25, all others wrap around to more
+    is_letter = letters < 26
+    is_pair = is_letter[:-1] & is_letter[1:]
+    numbers = count(batch, np.append(is_pair, False))
+    enough = numbers >= _FEWEST_PAIRS
+    found = np.full(len(batch), np.nan, np.float32)
+    if not enough.any():
+        return found
+    pairs = (letters[:-1] * 26 + letters[1:])[is_pair].astype(np.int64)
+    if not enough.all():
+        pairs = pairs[np.repeat(enough, numbers)]
+    numbers = numbers[enough]
+    pairs += np.repeat(np.arange(len(numbers)) * 676, numbers)
+    counts = np.bincount(pairs, minlength=len(numbers) * 676).reshape(-1, 676)
+    found[enough] = 676 * (counts * (counts - 1)).sum(1) / (numbers * (numbers - 1.0))
+    return found

@@ -1,0 +1,92 @@
+"""What a measure of a text is, and how one number a text is got from characters, words or lines of many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textus.corpus.batch import Index, TextBatch
+
+Column = NDArray[Any]
+"""One number a text."""
+Mask = NDArray[np.bool_]
+
+GOPHER = "Gopher (Rae et al. 2021)"
+C4 = "C4 (Raffel et al. 2020)"
+FINEWEB = "FineWeb (Penedo et al. 2024)"
+CODE = "StarCoder 2 (Lozhkov et al. 2024)"
+OURS = "Textus"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Declare a measure: what it is, who thought of it, and what to call a text that has too little or too much."""
+
+    name: str
+    definition: str
+    source: str
+    unit: Literal["count", "share", "ratio", "characters"]
+    """A count is a whole number; a share lies between 0 and 1; shares and ratios of nothing are NaN."""
+    low: str = ""
+    """Name of the reason when a text has too little of it."""
+    high: str = ""
+    """Name of the reason when it has too much."""
+
+    @property
+    def dtype(self) -> type[np.generic]:
+        """Return the type of its column."""
+        return np.int64 if self.unit == "count" else np.float32
+
+
+def count(batch: TextBatch, mask: Mask) -> Index:
+    """Count the characters of each text for which `mask` holds; the line break behind a text counts as its own."""
+    if not len(batch):
+        return np.zeros(0, np.int64)
+    return np.add.reduceat(mask, batch.starts[:-1], dtype=np.int64)
+
+
+def count_at(places: Index, starts: Index) -> Index:
+    """Count how many of some ordered places lie from each start to the next."""
+    return np.diff(np.searchsorted(places, starts))
+
+
+def total(values: NDArray[Any], offsets: Index) -> Index:
+    """Add up the whole numbers from each offset to the next."""
+    sums = np.zeros(len(values) + 1, np.int64)
+    np.cumsum(values, out=sums[1:])
+    return sums[offsets[1:]] - sums[offsets[:-1]]
+
+
+def most(values: NDArray[Any], offsets: Index) -> Index:
+    """Return the greatest value from each offset to the next, 0 where there is none."""
+    greatest = np.zeros(len(offsets) - 1, np.int64)
+    some = np.flatnonzero(np.diff(offsets))
+    if len(some):
+        greatest[some] = np.maximum.reduceat(values, offsets[some])
+    return greatest
+
+
+def per(parts: Column, wholes: Column) -> NDArray[np.float32]:
+    """Divide text by text; what is divided by nothing is NaN."""
+    quotients = np.full(len(parts), np.nan)
+    np.divide(parts, wholes, out=quotients, where=wholes != 0)
+    return quotients.astype(np.float32)
+
+
+def runs(mask: Mask) -> tuple[Index, Index]:
+    """Return where each run of true values starts, and the place behind its end; the last value must be false."""
+    edges = np.flatnonzero(mask[1:] != mask[:-1]) + 1
+    if len(mask) and mask[0]:
+        edges = np.concatenate([np.zeros(1, np.int64), edges])
+    return edges[::2], edges[1::2]
+
+
+def any_of(codes: NDArray[np.uint32], characters: str) -> Mask:
+    """Tell which characters are among a few."""
+    found = np.zeros(len(codes), bool)
+    for character in characters:
+        found |= codes == ord(character)
+    return found

@@ -1,0 +1,132 @@
+"""Measure on the finished texts how much of what is held out stands in training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from textus.corpus.batch import Index, TextBatch, batches
+from textus.corpus.config import CorpusConfig
+from textus.corpus.document import Document
+from textus.corpus.duplicates.leakage import NO_MATCH, HeldOut, Leakage, LeakageSummary, Matches, known
+from textus.corpus.duplicates.verify import Shingles, shingle_sets
+from textus.corpus.split import How, Split
+from textus.corpus.steps.samples import Samples
+from textus.corpus.store import read_documents
+
+HELD_OUT: tuple[Split, ...] = ("validation", "test")
+_SHOWN = 5
+_OFFSETS, _SHINGLES, _SIZES, _MATCHES = "offsets.npy", "shingles.npy", "sizes.npy", "matches.npy"
+
+
+def spell_held_out(place: Path, payload: tuple[Sequence[Path], CorpusConfig]) -> Mapping[str, Any]:
+    """Write the sets of all documents that are held out, and their sizes in bytes."""
+    written, config = payload
+    counts, sizes = [np.zeros(1, np.int64)], []
+    with (place / _SHINGLES).open("wb") as file:
+        for group in batches(_held_out(written)):
+            hashes, offsets = shingle_sets(TextBatch([document.text for document in group]), config.duplicates.words)
+            hashes.tofile(file)
+            counts.append(np.diff(offsets))
+            sizes += [document.num_bytes for document in group]
+    np.save(place / _OFFSETS, np.cumsum(np.concatenate(counts)))
+    np.save(place / _SIZES, np.array(sizes, np.int64))
+    return {"documents": len(sizes)}
+
+
+@dataclass(frozen=True)
+class Look:
+    """A piece whose training documents are compared with all that are held out."""
+
+    written: Path
+    held_out: Path
+    config: CorpusConfig
+
+
+def look(place: Path, payload: Look) -> Mapping[str, Any]:
+    """Write which held-out documents are seen in a piece's training documents."""
+    config, known = payload.config, _open(payload.held_out, payload.config)
+    parts: list[Matches] = []
+    first = 0
+    for group in batches(read_documents(payload.written, "train")):
+        hashes, offsets = shingle_sets(TextBatch([document.text for document in group]), config.duplicates.words)
+        parts.append(known.seen_in(hashes, offsets, first))
+        first += len(group)
+    rows = [np.stack((part.train, part.held_out, part.likeness, part.containment), axis=1) for part in parts]
+    np.save(place / _MATCHES, np.concatenate([np.zeros((0, 4)), *rows]))
+    return {}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What of the held-out documents stands in training."""
+
+    moved: frozenset[int]
+    """Held-out documents, by their number among all that are held out, that are better trained on."""
+    facts: dict[str, Any]
+
+
+def settle(
+    written: Sequence[Path], looked: Sequence[Path], held_out: Path, config: CorpusConfig, how: How, samples: Samples
+) -> Seen:
+    """Say which held-out documents training shows; keep the worst as samples.
+
+    Where documents were chosen for their content, others can take their place: these are trained on instead.
+    """
+    sizes = np.load(held_out / _SIZES)
+    # A training document is known by its place in its piece, and by its piece.
+    parts = [(number, np.load(place / _MATCHES)) for number, place in enumerate(looked)]
+    matches = [
+        Matches(rows[:, 0].astype(np.int64) * len(looked) + number, rows[:, 1].astype(np.int64), rows[:, 2], rows[:, 3])
+        for number, rows in parts
+    ]
+    found = Leakage.of(matches, len(sizes))
+    summary = found.summary(sizes, worst=_SHOWN)
+    _show(summary, written, samples)
+    moved = np.zeros(len(sizes), bool)
+    if how == "documents" and summary.leaked_documents:
+        sets = _sets(held_out)
+        moved = known(found, HeldOut(*sets, config.leakage).seen_in(*sets))
+        if moved.all():
+            moved[:] = False  # then nothing would be left to measure on
+    left = ~moved
+    seen = left & (found.matches != NO_MATCH)
+    facts = {
+        "held-out documents": int(left.sum()),
+        "of these seen in training": int(seen.sum()),
+        "share of documents": round(float(seen.sum() / max(1, left.sum())), 4),
+        "share of bytes": round(float(sizes[seen].sum() / max(1, sizes[left].sum())), 4),
+        "moved to training, which showed them": int(moved.sum()),
+    }
+    return Seen(frozenset(np.flatnonzero(moved).tolist()), facts)
+
+
+def _show(summary: LeakageSummary, written: Sequence[Path], samples: Samples) -> None:
+    """Keep the worst held-out documents with the training documents that show them."""
+    wanted = {pair.held_out: pair for pair in summary.worst}
+    texts = {number: document for number, document in enumerate(_held_out(written)) if number in wanted}
+    for number, pair in wanted.items():
+        row, piece = divmod(pair.train, len(written))
+        train = next(document for at, document in enumerate(read_documents(written[piece], "train")) if at == row)
+        note = f"training shows {pair.containment:.2f} of it, in {train.source}; likeness {pair.likeness:.2f}"
+        samples.take("held out, and seen in training", texts[number].source, texts[number].text, train.text, note)
+
+
+def _open(place: Path, config: CorpusConfig) -> HeldOut:
+    return HeldOut(*_sets(place), config.leakage)
+
+
+def _sets(place: Path) -> tuple[Shingles, Index]:
+    offsets = np.load(place / _OFFSETS)
+    return np.memmap(place / _SHINGLES, np.uint32, "r") if offsets[-1] else np.zeros(0, np.uint32), offsets
+
+
+def _held_out(written: Sequence[Path]) -> Iterator[Document]:
+    """Yield the documents that are held out, in the order in which they are numbered."""
+    for name in HELD_OUT:
+        for place in written:
+            yield from read_documents(place, name)

@@ -1,0 +1,121 @@
+"""The steps that are taken only where they are asked for: learnt scores, evaluation sets, passages, boilerplate.
+
+Each returns where its result is, or none where it was not asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from textus import fingerprint, storage
+from textus.corpus.config import MEGABYTE, CorpusConfig
+from textus.corpus.filters.quality import Perplexity
+from textus.corpus.inputs import Part, list_parts
+from textus.corpus.log import ReadLog
+from textus.corpus.passages.config import PassagesConfig
+from textus.corpus.steps import repeat
+from textus.corpus.steps.decide import DECISIONS
+from textus.corpus.steps.decontaminate import Judgement, Probe, judge, look_up
+from textus.corpus.steps.lines import Adding, Counting, add_lines, count_lines
+from textus.corpus.steps.score import Lesson, Scoring, learn, score
+from textus.corpus.steps.table import Measured
+from textus.corpus.work.bench import Bench, Job
+from textus.corpus.work.task import KIND, perform
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A model by whose perplexity texts are judged; it is given from above, for nothing here knows models."""
+
+    key: str
+    """Tells the model from others."""
+    perplexity: Perplexity
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Where it is told what is to be taken out of documents that stay."""
+
+    contaminated: Path | None
+    passages: Path | None
+    lines: Path | None
+
+    @property
+    def cuts(self) -> tuple[Path, ...]:
+        """Return where runs of words to be cut are."""
+        return tuple(place for place in (self.contaminated, self.passages) if place)
+
+
+def scores(
+    bench: Bench, pieces: tuple[Measured, ...], config: CorpusConfig, reference: Reference | None
+) -> tuple[tuple[Path, ...], ...]:
+    """Give every document the learnt scores that were asked for; return where those of each piece are."""
+    quality = config.filter.quality
+    scored: list[tuple[Path, ...]] = []
+    if quality.is_on:
+        good, bad = (tuple(listed(paths, config)) for paths in (quality.good, quality.bad))
+        key = [[part.identity for part in parts] for parts in (good, bad)]
+        learnt = bench.one("learn quality", "quality", learn, Lesson(good, bad, config), key)
+        jobs = [Job(Scoring(piece, learnt), [piece.place.name, learnt.name], piece.num_bytes) for piece in pieces]
+        scored.append(bench.each("quality", "scored", score, jobs))
+    if reference:
+        judge, name = reference.perplexity, reference.key
+        tasks = [bench.task("scored", score, Scoring(one, None, judge), [one.place.name, name]) for one in pieces]
+        for task in tasks:  # here: the model is in this process
+            perform(task)
+        scored.append(tuple(task.place for task in tasks))
+    return tuple(zip(*scored, strict=True)) if scored else ((),) * len(pieces)
+
+
+def evaluation_sets(bench: Bench, pieces: tuple[Measured, ...], config: CorpusConfig) -> Path | None:
+    """Find the items of evaluation sets."""
+    asked = config.contamination
+    if not asked.against:
+        return None
+    sets = fingerprint.of_value([part.identity for part in listed(asked.against, config)])
+    probes = [Probe(piece, asked, sets) for piece in pieces]
+    key = [sets, asked.size, asked.minimum_words]
+    jobs = [Job(one, [*key, one.piece.place.name, one.piece.start], one.piece.num_bytes) for one in probes]
+    probed = bench.each("evaluation sets", "probed", look_up, jobs)
+    judgement = Judgement(probed, pieces[-1].stop, asked, sets)
+    return bench.one("contamination", "contaminated", judge, judgement, [[place.name for place in probed], asked])
+
+
+def repeated_passages(bench: Bench, pieces: tuple[Measured, ...], config: PassagesConfig, decided: Path) -> Path | None:
+    """Find the passages that several documents have, among those that stay."""
+    if config.action == "keep":
+        return None
+    look, decisions = repeat.Look, decided / DECISIONS
+    looks = [look(piece, decisions, group, config) for group, piece in enumerate(pieces)]
+    jobs = [Job(one, [decided.name, one.group], one.piece.num_bytes) for one in looks]
+    anchored = bench.each("passages", "anchored", repeat.anchor, jobs)
+    repeated = bench.one("repeated passages", "repeated_anchors", repeat.repeat, anchored, decided.name)
+    looks = [look(piece, decisions, group, config, repeated) for group, piece in enumerate(pieces)]
+    jobs = [Job(one, [repeated.name, one.group], one.piece.num_bytes) for one in looks]
+    windowed = bench.each("passages again", "windowed", repeat.window, jobs)
+    finding = repeat.Finding(windowed, pieces, decisions, config)
+    return bench.one("passages", "passages", repeat.find, finding, repeated.name)
+
+
+def repeated_lines(bench: Bench, pieces: tuple[Measured, ...], config: CorpusConfig, first: Path) -> Path | None:
+    """Find the lines that many documents share."""
+    asked = config.boilerplate
+    if asked.action == "keep":
+        return None
+    jobs = [Job(Counting(piece, first), [piece.place.name, first.parent.name], piece.num_bytes) for piece in pieces]
+    counted = bench.each("lines", "lines", count_lines, jobs)
+    documents = sum(storage.manifest(place, KIND).facts["documents"] for place in counted)
+    adding = Adding(counted, documents, asked, int(config.work.memory_mb * MEGABYTE))
+    return bench.one("repeated lines", "repeated", add_lines, adding, [[place.name for place in counted], asked])
+
+
+def listed(paths: Sequence[str], config: CorpusConfig) -> list[Part]:
+    """List what settings name beside the input."""
+    return parts_of(paths, config, ReadLog(stop=config.unreadable == "stop")) if paths else []
+
+
+def parts_of(inputs: Sequence[str | Path], config: CorpusConfig, log: ReadLog) -> list[Part]:
+    """List what is to be read, in parts of about the size of a piece of work."""
+    return list_parts(inputs, config, log, int(config.work.task_mb * MEGABYTE))

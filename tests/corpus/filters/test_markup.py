@@ -1,0 +1,58 @@
+"""Measures of markup, held against regular expressions."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textus.corpus.batch import TextBatch
+from textus.corpus.filters.markup import FEATURES, measure
+
+BASE64 = "aGVsbG8gd29ybGQ0+/=" * 3
+FRAGMENTS = [
+    "{", "}", "{{", "[[", "[", "word", "é", " ", " ", "\n", "http://a.b/c", "://", "www.", "WWW.x", "xwww.",
+    "<b>", "</b>", "<", ">", "<!--", "< 3", "&amp;", "&#160;", "&", ";", "&toolongforentity;", "&a;",
+    BASE64, "A" * 45, "1" * 45, "0a" * 20,
+]  # fmt: skip
+texts = st.lists(st.lists(st.sampled_from(FRAGMENTS) | st.characters(), max_size=25).map("".join), max_size=5)
+
+
+def per(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan
+
+
+def is_letter(character: str) -> bool:
+    return unicodedata.category(character)[0] == "L"
+
+
+def oracle(text: str) -> dict[str, float]:
+    words = len(TextBatch([text]).words)
+    strings = text.split()
+    links = [string for string in strings if "://" in string or string.lower().startswith("www.")]
+    tags = [tag for tag in re.findall(r"<[^<>]+>", text) if is_letter(tag[1]) or tag[1] in "/!?"]
+    runs = re.findall(r"[A-Za-z0-9+/=]{40,}", text)
+    encoded = [run for run in runs if re.search("[A-Za-z]", run) and re.search("[0-9]", run)]
+    return {
+        "curly_brackets": text.count("{") + text.count("}"),
+        "longest_string": max(map(len, strings), default=0),
+        "links": per(sum(map(len, links)), sum(map(len, strings))),
+        "tags": per(sum(map(len, tags)), len(text)),
+        "entities": per(len(re.findall(r"&[A-Za-z0-9#]{2,10};", text)), words),
+        "wiki_marks": per(text.count("[[") + text.count("{{"), words),
+        "encoded": per(sum(map(len, encoded)), len(text)),
+    }
+
+
+@settings(max_examples=40)
+@given(texts)
+def test_measures_are_as_defined(given_texts: list[str]) -> None:
+    found = measure(TextBatch(given_texts))
+    assert list(found) == [feature.name for feature in FEATURES]
+    for number, text in enumerate(given_texts):
+        for name, wanted in oracle(text).items():
+            assert float(found[name][number]) == pytest.approx(wanted, rel=1e-6, nan_ok=True), (name, text)

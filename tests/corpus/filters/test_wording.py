@@ -1,0 +1,70 @@
+"""Measures of words, held against their definitions in plain Python."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textus.corpus.batch import TextBatch
+from textus.corpus.filters.wording import FEATURES, PLACEHOLDERS, STOP_WORDS, measure, phrase
+
+FRAGMENTS = [
+    "the", "Be", "to", "lorem", "Ipsum", "dolor", "word", "42", "4x", "漢字", " ", " ", "\n",
+    "#", "...", "..", "....", "…", ".", "!", "?", "。", '"', ")", "-",
+]  # fmt: skip
+texts = st.lists(st.lists(st.sampled_from(FRAGMENTS) | st.characters(), max_size=30).map("".join), max_size=5)
+
+
+def words_of(text: str) -> list[str]:
+    """The words of one text, as the batch has them; test_batch.py holds these against their definition."""
+    batch = TextBatch([text])
+    return [batch.word(number) for number in range(len(batch.words))]
+
+
+def per(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan
+
+
+def oracle(text: str) -> dict[str, float]:
+    words = words_of(text)
+    lower = [word.lower() for word in words]
+    return {
+        "words": len(words),
+        "mean_word_length": per(sum(map(len, words)), len(words)),
+        "alphabetic_words": per(sum(any(unicodedata.category(c)[0] == "L" for c in w) for w in words), len(words)),
+        "stop_words": len(set(lower) & set(STOP_WORDS)),
+        "hashes_per_word": per(text.count("#"), len(words)),
+        "ellipses_per_word": per(len(re.findall(r"\.{3,}|…", text)), len(words)),
+        "sentences": len(re.findall(r"[.!?。！？](?=[\s\"'”’»)\]」』）]|\Z)", text)),
+        "lorem_ipsum": sum(pair == ("lorem", "ipsum") for pair in pairwise(lower)),
+        "placeholder_words": per(sum(word in PLACEHOLDERS for word in lower), len(words)),
+        "breaks_per_word": per(text.count("\n"), len(words)),
+    }
+
+
+@settings(max_examples=40)
+@given(texts)
+def test_measures_are_as_defined(given_texts: list[str]) -> None:
+    found = measure(TextBatch(given_texts))
+    assert list(found) == [feature.name for feature in FEATURES]
+    for number, text in enumerate(given_texts):
+        for name, wanted in oracle(text).items():
+            assert float(found[name][number]) == pytest.approx(wanted, rel=1e-6, nan_ok=True), name
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(["a", "b", "c"]), max_size=8), max_size=5), st.sampled_from(["a", "a b", "a b a"])
+)
+def test_a_phrase_is_found_within_a_text(given_words: list[list[str]], wanted: str) -> None:
+    found = phrase(TextBatch([", ".join(words).upper() for words in given_words]), wanted).tolist()
+    place, expected, size = 0, [], len(wanted.split())
+    for words in given_words:
+        expected += [place + at for at in range(len(words)) if words[at : at + size] == wanted.split()]
+        place += len(words)
+    assert found == expected
