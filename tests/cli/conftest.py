@@ -84,7 +84,7 @@ class Commands:
         """Run a command in a process of its own."""
         done = subprocess.run(
             [sys.executable, "-m", "textus", *map(str, words)],
-            **{"capture_output": True, "timeout": 120, "check": False, **options},
+            **{"capture_output": True, "timeout": 600, "check": False, **options},
         )
         return Outcome(done.returncode, (done.stdout or b"").decode(), (done.stderr or b"").decode())
 

@@ -44,7 +44,7 @@ PLACES = {
 PUBLISHED = ("the plan", "the model", "the measures")
 """What is done for good before its last operation: whoever was stopped then has nothing to do there again."""
 EXIT_CODE = {SIGKILL: -SIGKILL, SIGINT: 130, SIGTERM: 143}
-PATIENCE = 120.0
+PATIENCE = 600.0
 
 
 def write_texts(folder: Path) -> None:
