@@ -55,7 +55,7 @@ class Judgement:
 
     probed: tuple[Path, ...]
     first: Path | None
-    """Which documents stand for their exact duplicates, so that copies of a page do not make its words common; none where
+    """Which documents stand for their exact duplicates, so that copies make no words common; none where
     copies stay."""
     documents: int
     config: ContaminationConfig
