@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from textus.model import kernels
+from textus.model.precision import compute_dtype
 
 Role = Literal["matrix", "embedding", "head", "norm"]
 """What a parameter does, which is what optimizers ask: each role has its own step size and decay."""
@@ -55,8 +58,22 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch time hidden"]) -> Float[Tensor, "batch time hidden"]:
         """Return what is added to the state."""
-        down: Tensor = self.down(kernels.swiglu(self.gate(x), self.up(x)))
+        gate, up = project(x, (self.gate, self.up))
+        down: Tensor = self.down(kernels.swiglu(gate, up))
         return down
+
+
+def project(x: Float[Tensor, "*rows inputs"], matrices: Sequence[nn.Module]) -> list[Tensor]:
+    """Multiply `x` by each matrix.
+
+    A GPU that trains reads `x` once for all of them, and gets its gradient in one product. On a CPU that is no faster,
+    and when generating the copy of the matrices would cost more than it saves.
+    """
+    if x.device.type == "cpu" or not torch.is_grad_enabled() or any(type(matrix) is not Linear for matrix in matrices):
+        return [matrix(x) for matrix in matrices]
+    dtype = compute_dtype(x)
+    weights = [matrix.weight.to(dtype) for matrix in matrices if isinstance(matrix, Linear)]
+    return list(functional.linear(x, torch.cat(weights)).split([len(weight) for weight in weights], -1))
 
 
 def role(module: nn.Module) -> Role:

@@ -106,7 +106,11 @@ class Run:
 
     def _sitting(self, state: TrainState, log: MetricsLog, request: StopRequest, task: Task) -> None:
         """Train until the end or a rollback."""
-        steps = train(self.model, self._loader(), self.objective, self.recipe, state)
+
+        def settles(number: int) -> bool:
+            return bool(request.signal_number) or self._pauses_at(number)
+
+        steps = train(self.model, self._loader(), self.objective, self.recipe, state, settles)
         try:
             for step in steps:
                 self.on_step(step)
@@ -118,6 +122,8 @@ class Run:
                 if self.recipe.on_divergence == "rollback" and step.verdict.judgement in ("non-finite", "spike"):
                     task.advance(self._roll_back(step, state, log))
                     return
+                if state.launched != step.number:
+                    continue  # the weights are already of the next step
                 improved = validation is not None and state.best_step == step.number
                 last = step.number == self.recipe.steps
                 if improved or last or request.signal_number or step.number % self.recipe.checkpoint_every == 0:
@@ -126,6 +132,10 @@ class Run:
                     raise self._interrupted(state, request)
         finally:
             steps.close()
+
+    def _pauses_at(self, number: int) -> bool:
+        """Tell whether something is done with the weights after a step."""
+        return number % self.recipe.evaluate_every == 0 or number % self.recipe.checkpoint_every == 0
 
     def _interrupted(self, state: TrainState, request: StopRequest) -> Interrupted:
         return Interrupted(
