@@ -53,7 +53,7 @@ class Loader:
 
 
 def ahead(make: Callable[[int], Made], first_step: int, stop_step: int) -> Generator[Made]:
-    """Yield what `make` returns for the steps from `first_step` to `stop_step`, excluded, made by a thread ahead of time.
+    """Yield what `make` returns for the steps from `first_step` to `stop_step`, excluded, made ahead by a thread.
 
     What goes wrong in the thread is raised here; closing the iterator ends the thread.
     """

@@ -12,8 +12,7 @@ from torch.nn import functional
 from textus.model import kernels
 from textus.model.cache import KeyValueCache
 from textus.model.config import ModelConfig
-from textus.model.layers import Linear, RMSNorm, project
-from textus.model.precision import compute_dtype
+from textus.model.layers import Linear, RMSNorm, joined
 from textus.model.rotary import Rotation, rotate
 
 _BLOCK = 128
@@ -43,6 +42,7 @@ class Attention(nn.Module):
         super().__init__()
         self.layer = layer
         self.head_size = config.head_size
+        self.num_heads = config.num_heads
         queries, keys = config.num_heads * config.head_size, config.num_kv_heads * config.head_size
         # apart, so that each matrix keeps its name; `project` joins them where that is faster
         self.query = Linear(config.hidden_size, queries)
@@ -60,20 +60,34 @@ class Attention(nn.Module):
         cache: KeyValueCache | None,
     ) -> Float[Tensor, "batch time hidden"]:
         """Return what each position gathers from those it sees."""
-        dtype = compute_dtype(x)
-        parts = project(x, (self.query, self.key, self.value))
-        query, key, value = (part.unflatten(-1, (-1, self.head_size)) for part in parts)
-        query = rotate(self.query_norm(query, torch.float32), rotation, dtype)
-        key = rotate(self.key_norm(key, torch.float32), rotation, dtype)
+        parts = self.query, self.key, self.value
         if sight.starts is not None:
-            mixed = kernels.packed_attention(query, key, value, sight.starts, sight.causal)
+            norms, epsilon = (self.query_norm.weight, self.key_norm.weight), self.query_norm.epsilon
+            mixed = kernels.packed_attention(
+                joined(x, parts), norms, rotation, sight.starts, self.num_heads, sight.causal, epsilon
+            )
         else:
-            query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
-            if cache is not None:
-                key, value = cache.append(self.layer, key, value)
-            mixed = attend(query, key, value, sight.bias, sight.causal).transpose(1, 2)
-        projected: Tensor = self.output(mixed.flatten(2))
+            query, key, value = (part(x).unflatten(-1, (-1, self.head_size)) for part in parts)
+            mixed = self._attend(query, key, value, rotation, sight, cache)
+        projected: Tensor = self.output(mixed)
         return projected
+
+    def _attend(
+        self,
+        query: Float[Tensor, "batch time heads head"],
+        key: Float[Tensor, "batch time kv_heads head"],
+        value: Float[Tensor, "batch time kv_heads head"],
+        rotation: Rotation,
+        sight: Sight,
+        cache: KeyValueCache | None,
+    ) -> Float[Tensor, "batch time heads*head"]:
+        dtype = value.dtype
+        query = rotate(self.query_norm(query, torch.float32), rotation, dtype).transpose(1, 2)
+        key = rotate(self.key_norm(key, torch.float32), rotation, dtype).transpose(1, 2)
+        value = value.transpose(1, 2)
+        if cache is not None:
+            key, value = cache.append(self.layer, key, value)
+        return attend(query, key, value, sight.bias, sight.causal).transpose(1, 2).flatten(2)
 
 
 def attend(

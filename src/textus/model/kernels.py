@@ -10,6 +10,7 @@ On a GPU, attention inside documents needs no mask.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -19,10 +20,12 @@ from torch.autograd import Function
 from torch.nn import functional
 
 from textus.model.precision import compute_dtype
+from textus.model.rotary import Rotation
 
 Starts = Int32[Tensor, " documents_and_1"]
-"""Where each document begins in rows laid end to end, and behind the last their length; it may stand there repeatedly."""
+"""Where each document begins in rows laid end to end, and behind the last their length, once or more often."""
 _FEWEST = 64
+_TRITON = find_spec("triton") is not None
 
 
 def rms_norm(
@@ -50,32 +53,43 @@ def swiglu(gate: Float[Tensor, "*rows size"], up: Float[Tensor, "*rows size"]) -
     return functional.silu(gate) * up
 
 
+def joined_swiglu(joined: Float[Tensor, "*rows two_sizes"]) -> Float[Tensor, "*rows size"]:
+    """Compute `swiglu` of the two halves of each row on a GPU."""
+    from textus.model import fused  # needs a GPU's compiler
+
+    product: Tensor = fused.swiglu(joined)
+    return product
+
+
+def fuses(x: Tensor) -> bool:
+    """Tell whether the kernels of `fused` serve states on the device of `x`, as they are computed here."""
+    return x.device.type == "cuda" and compute_dtype(x) in (torch.bfloat16, torch.float16) and _TRITON
+
+
 def packs(x: Tensor, head_size: int) -> bool:
-    """Tell whether `packed_attention` can serve states on the device of `x`, as they are computed here."""
-    half = compute_dtype(x) in (torch.bfloat16, torch.float16)
-    return x.device.type == "cuda" and half and head_size <= 256 and head_size % 8 == 0
+    """Tell whether `packed_attention` serves heads of that size too."""
+    return fuses(x) and head_size in (16, 32, 64, 128, 256)
 
 
 def packed_attention(
-    query: Float[Tensor, "batch time heads head"],
-    key: Float[Tensor, "batch time kv_heads head"],
-    value: Float[Tensor, "batch time kv_heads head"],
+    joined: Float[Tensor, "batch time heads*head"],
+    norms: tuple[Float[Tensor, " head"], Float[Tensor, " head"]],
+    rotation: Rotation,
     starts: Starts,
+    heads: int,
     causal: bool,
-) -> Float[Tensor, "batch time heads head"]:
+    epsilon: float,
+) -> Float[Tensor, "batch time heads*head"]:
     """Attend inside documents on a GPU, without a mask: what other documents hold is not even computed.
 
-    `attention.attend` with `document_bias` is the same function on other devices, and its oracle.
+    `joined` are the queries, keys and values of each token, neither normed nor turned yet, `norms` the weights of the
+    norms of queries and keys. `Attention` with `document_bias` is the same function on other devices, and its oracle.
     """
-    from torch.nn.attention.varlen import varlen_attn  # cannot be imported everywhere
+    from textus.model import fused  # needs a GPU's compiler
 
-    batch, time, heads, _ = query.shape
-    if (groups := heads // key.shape[2]) > 1:
-        key, value = key.repeat_interleave(groups, 2), value.repeat_interleave(groups, 2)
-    rows = (part.flatten(0, 1) for part in (query, key, value))
-    mixed = varlen_attn(*rows, starts, starts, time, time, window_size=(-1, 0 if causal else -1))
-    assert isinstance(mixed, Tensor)
-    return mixed.unflatten(0, (batch, time))
+    weights = (weight.float() for weight in norms)
+    mixed: Tensor = fused.attend(joined, *weights, *rotation, starts, heads, causal, epsilon)[0]
+    return mixed
 
 
 def document_starts(documents: Int[Tensor, "batch time"]) -> Starts:

@@ -58,22 +58,19 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch time hidden"]) -> Float[Tensor, "batch time hidden"]:
         """Return what is added to the state."""
-        gate, up = project(x, (self.gate, self.up))
-        down: Tensor = self.down(kernels.swiglu(gate, up))
+        if kernels.fuses(x) and torch.is_grad_enabled():  # else joining the matrices costs more than it saves
+            down: Tensor = self.down(kernels.joined_swiglu(joined(x, (self.gate, self.up))))
+        else:
+            down = self.down(kernels.swiglu(self.gate(x), self.up(x)))
         return down
 
 
-def project(x: Float[Tensor, "*rows inputs"], matrices: Sequence[nn.Module]) -> list[Tensor]:
-    """Multiply `x` by each matrix.
-
-    A GPU that trains reads `x` once for all of them, and gets its gradient in one product. On a CPU that is no faster,
-    and when generating the copy of the matrices would cost more than it saves.
-    """
-    if x.device.type == "cpu" or not torch.is_grad_enabled() or any(type(matrix) is not Linear for matrix in matrices):
-        return [matrix(x) for matrix in matrices]
+def joined(x: Float[Tensor, "*rows inputs"], matrices: Sequence[nn.Module]) -> Float[Tensor, "*rows outputs"]:
+    """Multiply `x` by all matrices in one product: a GPU reads `x` once then, and gets its gradient at once."""
+    if any(type(matrix) is not Linear for matrix in matrices):  # someone has put something in their place
+        return torch.cat([matrix(x) for matrix in matrices], -1)
     dtype = compute_dtype(x)
-    weights = [matrix.weight.to(dtype) for matrix in matrices if isinstance(matrix, Linear)]
-    return list(functional.linear(x, torch.cat(weights)).split([len(weight) for weight in weights], -1))
+    return functional.linear(x, torch.cat([matrix.get_parameter("weight").to(dtype) for matrix in matrices]))
 
 
 def role(module: nn.Module) -> Role:

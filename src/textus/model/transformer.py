@@ -154,10 +154,10 @@ class Transformer(nn.Module):
         return x, torch.zeros_like(x).requires_grad_(x.requires_grad)
 
     def finish(
-        self, x: Float[Tensor, "batch time hidden"], added: Float[Tensor, "batch time hidden"]
+        self, x: Float[Tensor, "batch time hidden"], added: Float[Tensor, "batch time hidden"] | None
     ) -> Float[Tensor, "batch time hidden"]:
         """Return the normalised sum: what the head reads."""
-        states: Tensor = self.norm(x + added, compute_dtype(x))
+        states: Tensor = self.norm(x if added is None else x + added, compute_dtype(x))
         return states
 
     def new_cache(self, batch: int) -> KeyValueCache:

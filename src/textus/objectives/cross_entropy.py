@@ -8,8 +8,6 @@ of 256, forward and backward: vocabulary 2048: 44 ms, `F.cross_entropy` on all l
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -18,6 +16,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from textus.model.kernels import fuses
 from textus.model.precision import compute_dtype
 
 
@@ -62,7 +61,7 @@ def _sum(
 
 def _losses(scores: Tensor, wanted: Tensor, with_gradients: bool) -> tuple[Tensor, Tensor | None]:
     """Return each row's negative log-probability, and its gradient, softmax - one-hot, in the format of `scores`."""
-    if scores.device.type == "cuda" and _has_triton():
+    if fuses(scores):
         from textus.objectives.softmax import losses_
 
         return losses_(scores, wanted, with_gradients), scores if with_gradients else None
@@ -86,11 +85,6 @@ def _add_product(total: Tensor, slope: Tensor, part: Tensor) -> None:
         torch.addmm(total, slope.t(), part, out_dtype=torch.float32, out=total)
     else:
         total += slope.t() @ part
-
-
-@cache
-def _has_triton() -> bool:
-    return find_spec("triton") is not None
 
 
 def _rows_at_once(weight: Tensor) -> int:

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from textus.model.attention import Sight
+from textus.model.rotary import Rotation
 from textus.model.transformer import Block, Transformer
 
 CACHE = Path(".cache") / "textus" / "compiled"
@@ -25,12 +27,19 @@ CACHE = Path(".cache") / "textus" / "compiled"
 def compiled(model: Transformer) -> Generator[None]:
     """Train with compiled blocks; evaluation, whose shapes vary, stays as it is."""
     _keep_what_is_compiled()
-    run_block = torch.compile(Block.forward, fullgraph=True, dynamic=False)
+    fast = torch.compile(Block.forward, fullgraph=True, dynamic=False)
+
+    def run_block(block: Block, x: Tensor, added: Tensor, rotation: Rotation, sight: Sight, cache: None) -> Any:
+        if sight.starts is not None:
+            # the number of documents varies, and is all that does
+            torch._dynamo.maybe_mark_dynamic(sight.starts, 0)
+        return fast(block, x, added, rotation, sight, cache)
+
     finish = torch.compile(Transformer.finish, fullgraph=True, dynamic=False)
     try:
         for block in model.blocks:
-            block.forward = _while_training(block, run_block)
-        model.finish = _while_training(model, finish)  # type: ignore[method-assign]
+            block.forward = _while_training(block, run_block, Block.forward)
+        model.finish = _while_training(model, finish, Transformer.finish)  # type: ignore[method-assign]
         yield
     finally:
         for module in (*model.blocks, model):
@@ -39,8 +48,7 @@ def compiled(model: Transformer) -> Generator[None]:
         torch.compiler.reset()  # else the next model here finds the cache full
 
 
-def _while_training(module: nn.Module, fast: Callable[..., Any]) -> Callable[..., Any]:
-    plain = type(module).forward if isinstance(module, Block) else Transformer.finish
+def _while_training(module: nn.Module, fast: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *inputs: (fast if module.training else plain)(module, *inputs)
 
 

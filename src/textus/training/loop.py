@@ -120,9 +120,9 @@ def train(
 ) -> Generator[Step]:
     """Train from `state.step` to `recipe.steps`, yielding after each update; weights, optimizer and state change.
 
-    A step whose loss or gradient is not finite, or is a spike, changes no weight; its reader decides what then. On a GPU
-    the weights may be of the step after the one that is yielded, `state.launched`; after the last one, and those for
-    which `settles_at` is true, they are not.
+    A step whose loss or gradient is not finite, or is a spike, changes no weight; its reader decides what then. On a
+    GPU the weights may be of the step after the one that is yielded, `state.launched`; after the last one, and those
+    for which `settles_at` is true, they are not.
     """
     model.train()
     state.launched = state.step
@@ -268,7 +268,7 @@ def _send(
     optimizer.zero_grad(set_to_none=True)
     values = torch.stack([loss, norm, accepted.double()])
     sent.told = torch.empty(values.shape, dtype=values.dtype, pin_memory=True).copy_(values, non_blocking=True)
-    sent.arrived = torch.cuda.Event()
+    sent.arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
     sent.arrived.record()
     state.launched = question.number
     return sent
@@ -302,7 +302,7 @@ def _gradient(
     for part in question.parts:
         with autocast.autocast():
             loss = objective.loss(model, part.to(recipe.device, non_blocking=True))
-        state.scaler.scale(loss.total / question.count).backward()
+        state.scaler.scale(loss.total / question.count).backward()  # type: ignore[no-untyped-call]
         total += loss.total.detach()
     state.scaler.unscale_(state.optimizer)
     limit = math.inf if recipe.gradient_clip == "off" else recipe.gradient_clip

@@ -39,7 +39,7 @@ def orthogonalise(
 ) -> Float[Tensor, "count rows columns"]:
     """Return the nearest matrices whose singular values are about 1, by products alone, in the format of `matrices`.
 
-    >>> orthogonalise(torch.tensor([[[3.0, 0.0], [0.0, -0.1]]])).round(decimals=1)
+    >>> orthogonalise(torch.tensor([[[3.0, 0.0], [0.0, -0.1]]])).round()
     tensor([[[ 1.,  0.],
              [ 0., -1.]]])
     """
@@ -71,12 +71,12 @@ class Muon(torch.optim.Optimizer):
         variance_beta: float = 0.95,
     ) -> None:
         """Take groups that carry their `role`; products of the matrices run in `dtype`."""
-        groups = [dict(group) for group in groups]
-        matrices = [group for group in groups if group["role"] == "matrix"]
+        every: list[dict[str, Any]] = [dict(group) for group in groups]
+        matrices = [group for group in every if group["role"] == "matrix"]
         super().__init__(matrices, {"lr": lr, "momentum": momentum, "variance_beta": variance_beta})
         self._dtype = dtype
         self._others = torch.optim.AdamW(
-            [group for group in groups if group["role"] != "matrix"], lr=lr, betas=betas, eps=eps, fused=True
+            [group for group in every if group["role"] != "matrix"], lr=lr, betas=betas, eps=eps, fused=True
         )
         # one list of groups and one state, for the schedule and for checkpoints
         self._matrices = list(self.param_groups)
@@ -84,7 +84,7 @@ class Muon(torch.optim.Optimizer):
         self._others.state = self.state
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> Any:
         """Update every parameter that has a gradient."""
         assert closure is None
         refused: Tensor | None = getattr(self, "found_inf", None)
@@ -96,11 +96,10 @@ class Muon(torch.optim.Optimizer):
             for members in alike.values():
                 self._update(members, group, refused)
         if refused is None:
-            self._others.step()
-            return
+            return self._others.step()
         self._others.found_inf, self._others.grad_scale = refused, None  # type: ignore[attr-defined]
         try:
-            self._others.step()
+            return self._others.step()
         finally:
             del self._others.found_inf, self._others.grad_scale  # type: ignore[attr-defined]
 
