@@ -148,7 +148,7 @@ def _(
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    *tensors, heads, causal, epsilon = inputs
+    *tensors, _, causal, epsilon = inputs
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(*tensors, *output)
     ctx.options = causal, epsilon

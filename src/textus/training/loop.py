@@ -204,8 +204,9 @@ class _Sent:
 
     def arrive(self, state: TrainState, start: float) -> tuple[Step, float]:
         """Wait for what came of the step, enter it in `state`, and return it with the time; it began at `start`."""
-        if self.told is not None and self.arrived is not None:
-            self.arrived.synchronize()
+        if self.told is not None:
+            if self.arrived is not None:
+                self.arrived.synchronize()
             self.loss, self.norm, accepted = self.told.tolist()
             left_out = self.number in state.left_out
             self.verdict = (
@@ -267,9 +268,11 @@ def _send(
     del optimizer.grad_scale, optimizer.found_inf
     optimizer.zero_grad(set_to_none=True)
     values = torch.stack([loss, norm, accepted.double()])
-    sent.told = torch.empty(values.shape, dtype=values.dtype, pin_memory=True).copy_(values, non_blocking=True)
-    sent.arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
-    sent.arrived.record()
+    sent.told = values
+    if values.device.type == "cuda":
+        sent.told = torch.empty(values.shape, dtype=values.dtype, pin_memory=True).copy_(values, non_blocking=True)
+        sent.arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        sent.arrived.record()
     state.launched = question.number
     return sent
 

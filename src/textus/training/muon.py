@@ -69,12 +69,14 @@ class Muon(torch.optim.Optimizer):
         momentum: float,
         dtype: torch.dtype,
         variance_beta: float = 0.95,
+        compiled: bool = False,
     ) -> None:
         """Take groups that carry their `role`; products of the matrices run in `dtype`."""
         every: list[dict[str, Any]] = [dict(group) for group in groups]
         matrices = [group for group in every if group["role"] == "matrix"]
         super().__init__(matrices, {"lr": lr, "momentum": momentum, "variance_beta": variance_beta})
         self._dtype = dtype
+        self._new = torch.compile(update, fullgraph=True, dynamic=False) if compiled else update
         self._others = torch.optim.AdamW(
             [group for group in every if group["role"] != "matrix"], lr=lr, betas=betas, eps=eps, fused=True
         )
@@ -116,7 +118,7 @@ class Muon(torch.optim.Optimizer):
         if refused is not None:
             kept = 1.0 - refused
             gradients.masked_fill_(refused.bool(), 0.0)  # what is no number would stay none when multiplied by 0
-        found = update(
+        found = self._new(
             torch.stack(members),
             gradients,
             torch.stack(momenta),

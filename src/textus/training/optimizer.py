@@ -28,6 +28,7 @@ def build(model: Transformer, recipe: Recipe) -> torch.optim.AdamW | Muon:
         eps=recipe.epsilon,
         momentum=recipe.momentum,
         dtype=torch.bfloat16 if recipe.precision == "bf16" else torch.float32,
+        compiled=recipe.compile == "on",
     )
 
 
