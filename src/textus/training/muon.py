@@ -45,7 +45,8 @@ def orthogonalise(
     """
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if tall else matrices
-    x = x / (torch.linalg.matrix_norm(x, keepdim=True, dtype=torch.float32) * room + _TINY).to(x.dtype)
+    wide = torch.promote_types(x.dtype, torch.float32)
+    x = x / (torch.linalg.matrix_norm(x, keepdim=True, dtype=wide) * room + _TINY).to(x.dtype)
     for a, b, c in polynomials:
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
