@@ -36,7 +36,7 @@ from textus.corpus.trail import WORK, keep_trail
 from textus.corpus.work.bench import Bench, Job
 from textus.corpus.work.carriers import chosen
 from textus.corpus.work.task import Task, perform
-from textus.errors import InputError
+from textus.errors import InputError, TextusError
 from textus.progress import SILENT, Progress
 
 _MOST_PIECES = 4096
@@ -131,6 +131,9 @@ class _Pipeline:
             self._publish(measured, decided, removal, key)
             corpus = Corpus.open(self.directory)
             keep_trail(corpus, measured, decided / DECISIONS)
+        except TextusError:
+            self.bench.undo_little()
+            raise
         except BaseException:
             self.bench.prune()
             raise
@@ -182,7 +185,7 @@ class _Pipeline:
         facts = [task.facts() for task in tasks]
         if not any(fact["documents"] for fact in facts):
             raise InputError(
-                "nothing to read: " + ("; ".join(self.log.named[:3]) or "every file is empty"),
+                "nothing to read; " + ("; ".join(self.log.named[:3]) or "every file is empty"),
                 hint="give files with text in them",
             )
         return tuple(

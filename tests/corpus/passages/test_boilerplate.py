@@ -11,7 +11,7 @@ from textus.corpus.batch import TextBatch
 from textus.corpus.passages.boilerplate import boilerplate, line_keys, merged, remove_lines, repeated_lines
 from textus.corpus.passages.config import BoilerplateConfig
 
-CONFIG = BoilerplateConfig(minimum_documents=2)
+CONFIG = BoilerplateConfig(minimum_documents=2, minimum_words=4)
 MENU = "Home | About us | Contact"
 FOOTER = "All rights reserved by the publisher."
 LINES = ("a b c d", "e f", "g h i j k l m n", "", "own one", "own two three four", "---", "  ")

@@ -18,7 +18,7 @@ class BoilerplateConfig(Settings):
     """A line is repeated when so many documents have it."""
     minimum_share: Fraction = 0.0001
     """And when this share of all documents has it; the larger of the two counts."""
-    minimum_words: Count = 4
+    minimum_words: Count = 12
     """Repeated lines are removed only in blocks that have so many words in all."""
     most: Fraction = 0.8
     """A document of whose words boilerplate would take more than this keeps it: it is a licence, or a copy."""

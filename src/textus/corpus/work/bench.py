@@ -15,6 +15,8 @@ from textus.corpus.work.task import Task, Work
 from textus.progress import Progress
 
 _KEY_LETTERS = 24
+_WORTH_KEEPING = 8e6
+"""Bytes of text, looked at by all steps together: some seconds' work."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Bench:
     carrier: Carrier
     progress: Progress
     used: set[Path] = field(default_factory=set)
+    made: list[Task] = field(default_factory=list)
+    """What was not there before."""
 
     def __post_init__(self) -> None:
         self.root = self.root.absolute()  # other processes may stand elsewhere
@@ -57,6 +61,7 @@ class Bench:
 
     def do(self, name: str, tasks: Sequence[Task]) -> list[Path]:
         """Have tasks done, those that are not; return their places."""
+        self.made += [task for task in tasks if not task.is_done]
         carry(self.carrier, name, tasks, self.progress)
         return [task.place for task in tasks]
 
@@ -70,6 +75,14 @@ class Bench:
     def clear(self) -> None:
         """Delete all results."""
         shutil.rmtree(self.root, ignore_errors=True)
+
+    def undo_little(self) -> None:
+        """Delete what was made here, if it was so little that keeping it would save nobody time."""
+        if sum(task.size for task in self.made) < _WORTH_KEEPING:
+            for task in self.made:
+                if task.place.parent.parent == self.root and task.place.is_dir():
+                    storage.discard(task.place)
+        self.prune()
 
     def prune(self) -> None:
         """Delete the folders in which there is nothing, as where the first step was refused."""
