@@ -126,7 +126,7 @@ def test_a_closed_stdout_is_borne(words: str) -> None:
 
 def test_a_terminal_without_unicode_gets_escapes(texts: Path, cli: Any) -> None:
     name = "größe 語.txt"
-    (texts / name).write_text("Grüße an alle. " * 40, "utf-8")
+    (texts / name).write_text("".join(f"{n} Grüße an alle {n * n}. " for n in range(40)), "utf-8")
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     words = ("clean", str(texts / name), "-o", "r\N{SNOWMAN}", "--json")
     assert cli.process(*words, env=environment).done().json["directory"] == "r\N{SNOWMAN}/corpus"
