@@ -10,13 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from textus.corpus import records
+from textus.corpus import jsonl
 from textus.corpus.compression import InputFile
 from textus.corpus.config import CorpusConfig
 from textus.corpus.decode import Encoded
+from textus.corpus.jsonl import json_lines, json_values
 from textus.corpus.log import ReadLog
 from textus.corpus.read import read
-from textus.corpus.records import json_lines, json_values, table
+from textus.corpus.tables import table
 from textus.errors import InputError
 
 DEFAULT = CorpusConfig()
@@ -82,19 +83,19 @@ ODD += [
 ]
 
 
-@pytest.mark.skipif(records.orjson is None, reason="orjson is not installed")
+@pytest.mark.skipif(jsonl.orjson is None, reason="orjson is not installed")
 @settings(ANYWHERE, max_examples=30)
 @given(st.lists(st.dictionaries(st.sampled_from(["text", "source", "n", "m"]), JSON).map(json.dumps).map(str.encode)))
 def test_orjson_reads_as_json_does(tmp_path, lines):
     def read_with(quick):
         log = ReadLog(stop=False)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(records, "_quick", quick)
+            patch.setattr(jsonl, "_quick", quick)
             source = Encoded([b"\n".join([*lines, *ODD])], "auto", "a.jsonl", log)
             found = list(json_lines(InputFile("a.jsonl", "a.jsonl"), source, SKIP, log))
         return repr(found), log
 
-    assert read_with(records.orjson.loads) == read_with(records._json_of_utf8)
+    assert read_with(jsonl.orjson.loads) == read_with(jsonl._json_of_utf8)
 
 
 @ANYWHERE

@@ -25,9 +25,8 @@ def test_what_is_written_is_read(tmp_path_factory, documents):
 
 def test_files_and_row_groups_are_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "_GROUP_BYTES", 1000)
-    monkeypatch.setattr(store, "_FILE_BYTES", 5000)
     documents = [Document(f"{number} " * 20, "x") for number in range(300)]
-    with DocumentWriter(tmp_path, "train") as writer:
+    with DocumentWriter(tmp_path, "train", 5000) as writer:
         for document in documents:
             writer.append(document)
     paths = document_files(tmp_path, "train")

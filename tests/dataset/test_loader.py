@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from textus.dataset.loader import Loader
+from textus.dataset.loader import Loader, ahead
 from textus.dataset.pack import Windows
 from textus.errors import ConfigError
 
@@ -66,3 +66,11 @@ def test_rows_that_ranks_cannot_share_are_refused(windows):
     with pytest.raises(ConfigError, match="5 rows a step cannot be shared equally by 2") as caught:
         Loader(windows, 5, rank=0, world=2)
     assert "4 rows" in caught.value.hint
+
+
+def test_anything_can_be_made_ahead():
+    made = []
+    steps = ahead(lambda step: made.append(step) or step * step, 3, 8)
+    assert next(steps) == 9
+    assert list(steps) == [16, 25, 36, 49]
+    assert made == [3, 4, 5, 6, 7]

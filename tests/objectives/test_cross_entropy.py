@@ -69,3 +69,15 @@ def test_a_frozen_side_gets_no_gradient():
     hidden, weight, labels = _case(10, 4, 6)
     linear_cross_entropy(hidden.requires_grad_(), weight, labels).backward()
     assert hidden.grad is not None and weight.grad is None
+
+
+def test_a_negative_label_asks_nothing():
+    hidden, weight, labels = _case(40, 4, 9)
+    labels[::3] = -100
+    total, grad_hidden, grad_weight = _oracle(hidden[labels >= 0], weight, labels[labels >= 0])
+    got = linear_cross_entropy(hidden.requires_grad_(), weight.requires_grad_(), labels)
+    got.backward()
+    torch.testing.assert_close(got.detach().double(), total, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(hidden.grad[labels >= 0].double(), grad_hidden, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(weight.grad.double(), grad_weight, rtol=1e-4, atol=1e-4)
+    assert not hidden.grad[labels < 0].any()

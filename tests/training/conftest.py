@@ -27,6 +27,7 @@ from textus.tokenizer.config import TokenizerConfig
 from textus.tokenizer.tokenizer import Tokenizer
 from textus.tokenizer.train import build as build_tokenizer
 from textus.training.keep import METRICS
+from textus.training.log import OF_THE_MACHINE
 from textus.training.loop import Step, TrainState
 from textus.training.recipe import Recipe
 from textus.training.run import Run
@@ -128,7 +129,7 @@ class Bench:
     def metrics(directory: Path) -> list[dict[str, Any]]:
         """The metrics without what a clock has said."""
         lines = [json.loads(line) for line in (directory / METRICS).read_text().splitlines()]
-        return [{name: value for name, value in line.items() if name not in ("seconds", "waited")} for line in lines]
+        return [{name: value for name, value in line.items() if name not in OF_THE_MACHINE} for line in lines]
 
     @classmethod
     def outcome(cls, run: Run, state: TrainState) -> dict[str, Any]:

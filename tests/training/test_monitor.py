@@ -95,3 +95,32 @@ def test_a_restored_monitor_judges_as_if_it_had_never_stopped(
     resumed.restore(json.loads(json.dumps(monitor.state(), allow_nan=False)))
     assert [resumed.judge(*step) for step in after] == [monitor.judge(*step) for step in after]
     assert resumed.state() == monitor.state()
+
+
+STEPS = st.lists(st.tuples(LOSS, LOSS) | st.none(), max_size=50)
+
+
+@given(STEPS, st.sets(st.integers(0, 50)))
+def test_limits_set_ahead_do_not_depend_on_when_the_last_step_is_told(
+    steps: list[tuple[float, float] | None], waits: set[int]
+) -> None:
+    """One monitor is told of each step before the next is sent, the other once the next has been, but for `waits`."""
+    told, late = Monitor(3, 16), Monitor(3, 16)
+    flying: list[tuple[tuple[float, float] | None, tuple[float, float]]] = []
+
+    def enter(monitor: Monitor, step: tuple[float, float] | None, limits: tuple[float, float]) -> object:
+        return monitor.leave_out() if step is None else monitor.judge(*step, limits)
+
+    verdicts: tuple[list[object], list[object]] = ([], [])
+    for number, step in enumerate(steps):
+        limits = told.limits(without_newest=True)
+        assert late.limits(without_newest=not flying) == limits
+        verdicts[0].append(enter(told, step, limits))
+        if flying:
+            verdicts[1].append(enter(late, *flying.pop()))
+        flying.append((step, limits))
+        if number in waits:
+            verdicts[1].append(enter(late, *flying.pop()))
+    verdicts[1].extend(enter(late, *pair) for pair in flying)
+    assert verdicts[0] == verdicts[1]
+    assert told.state() == late.state()

@@ -8,10 +8,12 @@ import torch
 
 from textus.model.config import ModelConfig
 from textus.model.transformer import Transformer
-from textus.training.optimizer import DECAYED, adamw
+from textus.training.optimizer import DECAYED, build
+from textus.training.recipe import Recipe
 
 STEPS = 7
 RATE, DECAY, BETA1, BETA2, EPSILON = 3e-3, 0.1, 0.9, 0.95, 1e-8
+RECIPE = Recipe(learning_rate=RATE, weight_decay=DECAY, beta1=BETA1, beta2=BETA2, epsilon=EPSILON)
 
 
 def model(*, tied: bool) -> Transformer:
@@ -21,7 +23,7 @@ def model(*, tied: bool) -> Transformer:
 @pytest.mark.parametrize("tied", [True, False])
 def test_every_parameter_is_in_one_group_and_matrices_alone_decay(tied: bool) -> None:
     network = model(tied=tied)
-    optimizer = adamw(network, learning_rate=RATE, weight_decay=DECAY, beta1=BETA1, beta2=BETA2, epsilon=EPSILON)
+    optimizer = build(network, RECIPE)
     named = {name: group for group in optimizer.param_groups for name in group["names"]}
     assert named.keys() == dict(network.named_parameters()).keys()
     assert sum(len(group["params"]) for group in optimizer.param_groups) == len(named)
@@ -35,7 +37,7 @@ def test_every_parameter_is_in_one_group_and_matrices_alone_decay(tied: bool) ->
 @pytest.mark.parametrize("tied", [True, False])
 def test_updates_are_those_of_the_paper_in_double_precision(tied: bool) -> None:
     network = model(tied=tied)
-    optimizer = adamw(network, learning_rate=RATE, weight_decay=DECAY, beta1=BETA1, beta2=BETA2, epsilon=EPSILON)
+    optimizer = build(network, RECIPE)
     parameters = dict(network.named_parameters())
     weights = {name: parameter.detach().double().numpy().copy() for name, parameter in parameters.items()}
     first = {name: np.zeros_like(value) for name, value in weights.items()}

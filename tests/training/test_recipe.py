@@ -37,7 +37,9 @@ def different(name: str) -> Recipe:
     """A recipe that differs in one setting."""
     base = Recipe()
     old = getattr(base, name)
-    tries = [not old] if isinstance(old, bool) else [1, 2, 0.5, 0.25, "auto", "off", "on", "fp16", "cuda", "cosine"]
+    tries = (
+        [not old] if isinstance(old, bool) else [1, 2, 0.5, 0.25, "auto", "off", "on", "fp16", "cuda", "cosine", "muon"]
+    )
     for value in [*tries, "best", "last", "stop", 64]:
         try:
             changed = dataclasses.replace(base, **{name: value})

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,9 +17,10 @@ import torch
 from textus import storage
 from textus.checkpoint import training_state
 from textus.dataset.window import Window
-from textus.errors import CheckpointError, ConfigError, CorpusError, DivergenceError, ResourceError
+from textus.errors import CheckpointError, ConfigError, CorpusError, DivergenceError, Interrupted, ResourceError
 from textus.objectives.causal import Causal
 from textus.objectives.objective import Batch, Loss
+from textus.training import loop
 from textus.training.keep import METRICS
 from textus.training.loop import Step
 from textus.training.run import Run
@@ -71,6 +73,7 @@ CASES: dict[str, dict[str, Any]] = {
     "fp16": {"precision": "fp16"},
     "spikes": {"objective": planted((14, 15, 21), 40.0), "steps": 24, "spike_window": 16, "checkpoint_every": 5},
     "cosine, untied, no clip": {"schedule": "cosine", "gradient_clip": "off", "model": {"tied_embeddings": False}},
+    "muon": {"optimizer": "muon", "model": {"tied_embeddings": False}, "micro_batch_tokens": 3 * 16},
     "last": {"select": "last", "keep_last": 1},
     "best": {"learning_rate": 3.0, "final_learning_rate": 1.0, "evaluate_every": 1, "steps": 14},
 }
@@ -374,7 +377,7 @@ def test_a_batch_that_asks_nothing_is_an_error(bench: Any, tmp_path: Path) -> No
 def test_a_disk_that_is_full_while_saving_stops_cleanly_and_the_run_goes_on_later(
     bench: Any, straight: Callable[[str], dict[str, Any]], tmp_path: Path
 ) -> None:
-    resource, signal = pytest.importorskip("resource"), pytest.importorskip("signal")
+    resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
@@ -428,3 +431,90 @@ def test_tensorboard_shows_a_resumed_run_as_one(bench: Any, tmp_path: Path) -> N
         wanted = [(line["step"], pytest.approx(line[name])) for line in lines if name in line]
         assert [(event.step, event.value) for event in events.Scalars(name)] == wanted
     assert (tmp_path / METRICS).is_file()
+
+
+# A device that is sent the next step before it has told what came of the last
+
+
+@pytest.fixture
+def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send steps as to a GPU, on the CPU."""
+    monkeypatch.setattr(loop, "runs_ahead", lambda recipe: True)
+
+
+AHEAD = {
+    "plain": {},
+    "dropout": CASES["dropout"],
+    "many epochs": CASES["many epochs"],
+    "spikes": CASES["spikes"],
+    "muon": {"optimizer": "muon", "objective": planted((6,)), "micro_batch_tokens": 3 * 16},
+    "bf16": CASES["bf16"],
+}
+
+
+@pytest.mark.usefixtures("ahead")
+@pytest.mark.parametrize("case", AHEAD)
+def test_sent_ahead_a_run_that_is_killed_and_resumed_is_the_same_to_the_last_bit(
+    bench: Any, tmp_path: Path, case: str
+) -> None:
+    run = bench.run(tmp_path / "whole", **AHEAD[case])
+    whole = bench.outcome(run, run.finish())
+    steps = AHEAD[case].get("steps", 12)
+    assert [line["step"] for line in whole["metrics"]] == list(range(1, steps + 1))
+    for at in range(2, steps + 1) if case == "spikes" else random.Random(case).sample(range(2, steps + 1), 2):
+        bench.stopped(tmp_path / str(at), at, **AHEAD[case])
+        run = bench.run(tmp_path / str(at), **AHEAD[case])
+        bench.assert_same(bench.outcome(run, run.finish()), whole)
+
+
+def test_sending_ahead_changes_no_weight(
+    bench: Any, straight: Callable[[str], dict[str, Any]], tmp_path: Path, ahead: None
+) -> None:
+    for case in ("plain", "dropout", "bf16"):
+        run = bench.run(tmp_path / case, **CASES[case])
+        found = bench.outcome(run, run.finish())
+        assert hash(found["weights"]) == hash(straight(case)["weights"])
+        assert found["metrics"] == straight(case)["metrics"]
+
+
+@pytest.mark.usefixtures("ahead")
+@pytest.mark.parametrize("policy", ["skip", "rollback"])
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_sent_ahead_a_bad_step_changes_no_weight(bench: Any, tmp_path: Path, policy: str, optimizer: str) -> None:
+    """A step that is left out, told late or known beforehand: the weights are the same."""
+    settings = {"optimizer": optimizer, "on_divergence": policy, "model": {"dropout": 0.1}}
+    run = bench.run(tmp_path / "late", objective=planted((6, 11)), **settings)
+    run.finish()
+    if policy == "rollback":
+        assert [line["step"] for line in bench.metrics(run.directory) if "event" in line] == [4, 9]
+    early = bench.run(tmp_path / "early", objective=planted((6, 11)), **{**settings, "on_divergence": "skip"})
+    early.finish()
+    assert all(map(torch.equal, weights(run), weights(early)))
+    for value in weights(run):
+        assert value.isfinite().all()
+
+
+@pytest.mark.usefixtures("ahead")
+def test_sent_ahead_stop_means_stop(bench: Any, tmp_path: Path) -> None:
+    run = bench.run(tmp_path, objective=planted((6,)), on_divergence="stop")
+    with pytest.raises(DivergenceError, match="step 6: loss is nan"):
+        run.finish()
+    assert training_state.steps(run.checkpoints)[-1] == 4
+
+
+@pytest.mark.usefixtures("ahead")
+def test_sent_ahead_a_signal_is_answered_with_weights_of_the_step_that_is_saved(bench: Any, tmp_path: Path) -> None:
+    whole = bench.run(tmp_path / "whole")
+    expected = bench.outcome(whole, whole.finish())
+
+    def interrupt(step: Step) -> None:
+        if step.number == 5:
+            signal.raise_signal(signal.SIGINT)
+
+    run = bench.run(tmp_path / "stopped", on_step=interrupt)
+    with pytest.raises(Interrupted, match=r"stopped after step [67] of 12; checkpoint saved"):
+        run.finish()
+    again = bench.run(tmp_path / "stopped")
+    bench.assert_same(
+        bench.outcome(again, again.finish()), {**expected, "checkpoints": training_state.steps(again.checkpoints)}
+    )

@@ -88,11 +88,16 @@ def _load(directory: Path, optimizer: torch.optim.Optimizer) -> dict[str, dict[s
     for name, slots in saved.items():
         for slot, tensor in slots.items():
             shape = parameters[name][0].shape
-            if tensor.ndim and tensor.shape != shape:
+            # a number for the whole, one for each row, or one for each element
+            if tensor.ndim and (tensor.ndim != len(shape) or any(map(_differ, tensor.shape, shape))):
                 raise CheckpointError(
                     f"{directory}: `{name}/{slot}` has shape {list(tensor.shape)}, not {list(shape)}", hint=_OTHER
                 )
     return saved
+
+
+def _differ(length: int, wanted: int) -> bool:
+    return length not in (1, wanted)
 
 
 def path(run: Path, step: int) -> Path:

@@ -12,11 +12,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-
-from textus.corpus.document import Document
 
 Index = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
@@ -30,6 +29,8 @@ _WITHOUT_SPACES = (
     (0x0E00, 0x0EFF), (0x0F00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3005, 0x3007), (0x3040, 0x30FF),
     (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF),
 )  # fmt: skip
+_ASSIGNED = ((0, 0xD800), (0xF900, 0x40000), (0xE0000, 0xE1000))
+"""Where characters are: not among the surrogates, in private use, or in the planes that Unicode keeps free."""
 _CHARACTER, _STEP = np.uint64(0x9E3779B97F4A7C15), 0x2545F4914F6CDD1D
 _NEWLINE = 10
 BATCH_CHARACTERS = 1 << 18
@@ -91,7 +92,13 @@ class TextBatch:
     @cached_property
     def classes(self) -> NDArray[np.uint8]:
         """Return what each character is, as a sum of the flags of this module."""
-        return _tables()[0][self.codes]
+        return np.take(_tables()[0], self.codes)
+
+    @cached_property
+    def signs(self) -> tuple[Index, NDArray[np.uint32]]:
+        """Return where punctuation and symbols are, and which: a twentieth of a text, to look for any of them in."""
+        places = np.flatnonzero(self.classes & SIGN)
+        return places, self.codes[places]
 
     @cached_property
     def words(self) -> Spans:
@@ -133,16 +140,20 @@ class TextBatch:
         return Spans(starts, ends, np.searchsorted(starts, self.starts))
 
     def stripped(self, starts: Index, ends: Index) -> tuple[Index, Index]:
-        """Leave out white space at both ends of pieces."""
-        solid = np.flatnonzero((self.classes & SPACE) == 0)
-        if not len(solid):
-            return starts, starts
-        first, last = np.searchsorted(solid, starts), np.searchsorted(solid, ends) - 1
+        """Leave out white space at both ends of pieces; one of nothing else is left empty, at its start."""
+        is_space = (self.classes & SPACE) != 0
+        # The line break behind the last text stands in for what is before the first character.
+        padded = np.flatnonzero((ends > starts) & (is_space[starts] | is_space[ends - 1]))
+        if not len(padded):
+            return starts, ends
+        solid = np.flatnonzero(~is_space)
+        first, last = np.searchsorted(solid, starts[padded]), np.searchsorted(solid, ends[padded]) - 1
         has_any = first <= last
-        return (
-            np.where(has_any, solid[np.minimum(first, len(solid) - 1)], starts),
-            np.where(has_any, solid[np.maximum(last, 0)] + 1, starts),
-        )
+        starts, ends = starts.copy(), ends.copy()
+        ends[padded[~has_any]] = starts[padded[~has_any]]
+        padded, first, last = padded[has_any], first[has_any], last[has_any]
+        starts[padded], ends[padded] = solid[first], solid[last] + 1
+        return starts, ends
 
     def hashes(self, starts: Index, ends: Index) -> Hashes:
         """Hash the characters of any pieces, whatever their case, to 64 bits that do not depend on the place."""
@@ -188,12 +199,24 @@ class TextBatch:
     def _sums(self) -> Hashes:
         """Return the sums of characters x power of place from the start: a polynomial hash is a difference of two."""
         powers, _ = _powers(len(self.codes))
-        return _prefix_sums(_tables()[1][self.codes] * powers[:-1])
+        return _prefix_sums(np.take(_tables()[1], self.codes) * powers[:-1])
 
 
-def batches(documents: Iterable[Document], characters: int = BATCH_CHARACTERS) -> Iterator[list[Document]]:
+class HasText(Protocol):
+    """Anything with a text, such as a document."""
+
+    @property
+    def text(self) -> str:
+        """Return the text."""
+        ...
+
+
+T = TypeVar("T", bound=HasText)
+
+
+def batches(documents: Iterable[T], characters: int = BATCH_CHARACTERS) -> Iterator[list[T]]:
     """Take documents in groups of about so many characters, one at least."""
-    group: list[Document] = []
+    group: list[T] = []
     size = 0
     for document in documents:
         group.append(document)
@@ -205,6 +228,20 @@ def batches(documents: Iterable[Document], characters: int = BATCH_CHARACTERS) -
         yield group
 
 
+def text_batches(texts: Iterable[str], characters: int = BATCH_CHARACTERS) -> Iterator[TextBatch]:
+    """Take texts in batches of about so many characters, one text at least."""
+    group: list[str] = []
+    size = 0
+    for text in texts:
+        group.append(text)
+        size += len(text)
+        if size >= characters:
+            yield TextBatch(group)
+            group, size = [], 0
+    if group:
+        yield TextBatch(group)
+
+
 def mixed(values: Hashes) -> Hashes:
     """Spread 64-bit values evenly: the last steps of splitmix64 (Steele et al. 2014), which lose nothing."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -213,7 +250,8 @@ def mixed(values: Hashes) -> Hashes:
 
 
 def _prefix_sums(values: Hashes) -> Hashes:
-    sums = np.zeros(len(values) + 1, np.uint64)
+    sums = np.empty(len(values) + 1, np.uint64)
+    sums[0] = 0
     np.cumsum(values, out=sums[1:])
     return sums
 
@@ -223,19 +261,19 @@ def _tables() -> tuple[NDArray[np.uint8], Hashes]:
     """Return the class of every code point, and a number for it that its other case shares."""
     classes = np.zeros(sys.maxunicode + 1, np.uint8)
     lower = np.arange(sys.maxunicode + 1, dtype=np.uint64)
-    kinds = {"L": LETTER, "N": DIGIT, "M": MARK, "P": SIGN, "S": SIGN, "Z": SPACE}
-    for code in range(sys.maxunicode + 1):
-        char = chr(code)
-        kind = unicodedata.category(char)
-        if kind in ("Cn", "Co", "Cs"):
-            continue
-        classes[code] = kinds.get(kind[0], np.uint8(0))
-        if kind == "Lu":
+    kinds = np.zeros(128, np.uint8)
+    for letter, kind in zip("LNMPSZ", (LETTER, DIGIT, MARK, SIGN, SIGN, SPACE), strict=True):
+        kinds[ord(letter)] = kind
+    for first, end in _ASSIGNED:
+        categories = "".join(map(unicodedata.category, map(chr, range(first, end)))).encode("ascii")
+        general, special = np.frombuffer(categories, np.uint8).reshape(-1, 2).T
+        classes[first:end] = kinds[general]
+        for code in (first + np.flatnonzero((general == ord("L")) & (special == ord("u")))).tolist():
             classes[code] |= UPPER
-            lowered = char.lower()
+            lowered = chr(code).lower()
             lower[code] = ord(lowered) if len(lowered) == 1 else code
-        if char.isspace():
-            classes[code] = SPACE
+        for code in (first + np.flatnonzero((general == ord("C")) & (special == ord("c")))).tolist():
+            classes[code] = SPACE if chr(code).isspace() else 0
     for first, last in _WITHOUT_SPACES:
         part = classes[first : last + 1]
         part[(part & LETTER) != 0] |= ALONE

@@ -6,13 +6,14 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import sys
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
@@ -67,7 +68,7 @@ class InputFile:
         """Whether it lies in an archive: then it can be opened once only."""
         self.opener = opener or cast(Callable[[], BinaryIO], _Opener(Path(path)))
         self._allowance = allowance
-        suffixes = [suffix.lower() for suffix in PurePath(path).suffixes]
+        suffixes = _suffixes(os.path.basename(path))  # noqa: PTH119 - a hundred thousand members feel the difference
         if suffixes and suffixes[-1] in _PACKED_TARS:
             suffixes[-1:] = [".tar", _PACKED_TARS[suffixes[-1]]]
         self.compression = suffixes.pop() if suffixes and suffixes[-1] in COMPRESSIONS else ""
@@ -131,6 +132,15 @@ class _Opener:
 
     def __call__(self) -> Any:
         return self._path.open("rb")
+
+
+def _suffixes(name: str) -> list[str]:
+    """Return all endings of a name, in lower case.
+
+    >>> _suffixes("a.jsonl.GZ"), _suffixes(".hidden"), _suffixes("ends.")
+    (['.jsonl', '.gz'], [], [])
+    """
+    return [] if name.endswith(".") else [f".{ending}" for ending in name.lstrip(".").lower().split(".")[1:]]
 
 
 class Counted(io.RawIOBase):

@@ -10,8 +10,9 @@ from textus.corpus.config import CorpusConfig
 from textus.corpus.decode import Encoded
 from textus.corpus.document import Document
 from textus.corpus.files import ARCHIVES, HTML, LINES, MAIL, OFFICE, PDF, WARC, XML
+from textus.corpus.jsonl import json_lines, json_values
 from textus.corpus.log import ReadLog
-from textus.corpus.records import arrow, json_lines, json_values, parquet, table
+from textus.corpus.tables import arrow, parquet, table
 from textus.corpus.text import documents
 from textus.errors import InputError
 

@@ -123,7 +123,7 @@ class _Pipeline:
             first = self._first(measured)
             pairs, compared = self._compare(measured, first)
             scored = options.scores(self.bench, measured, self.config, self.reference)
-            contaminated = options.evaluation_sets(self.bench, measured, self.config)
+            contaminated = options.evaluation_sets(self.bench, measured, self.config, first)
             decided = self._decide(Case(measured, pairs, compared, contaminated, scored, self.config))
             passages = options.repeated_passages(self.bench, measured, self.config.passages, decided)
             lines = options.repeated_lines(self.bench, measured, self.config, first)

@@ -14,7 +14,7 @@ from textus.corpus.files import LINES
 from textus.corpus.formats import archived, content, lines
 from textus.corpus.inputs import Part, list_parts
 from textus.corpus.log import ReadLog
-from textus.corpus.records import parquet
+from textus.corpus.tables import parquet
 from textus.corpus.text import next_document, next_line
 from textus.errors import InputError
 from textus.progress import SILENT, Progress

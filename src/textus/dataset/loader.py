@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from textus.dataset.pack import Indices, Windows
 from textus.dataset.window import Window
 from textus.errors import ConfigError
 
+Made = TypeVar("Made")
 _AHEAD = 2
 """Steps made before they are asked for."""
 
@@ -47,19 +49,24 @@ class Loader:
         return self.windows.rows(self.numbers(step))
 
     def prefetch(self, first_step: int, stop_step: int) -> Generator[Window]:
-        """Yield the windows of the steps from `first_step` to `stop_step`, excluded, made by a thread ahead of time.
+        """Yield the windows of the steps from `first_step` to `stop_step`, excluded, made ahead of time."""
+        return ahead(self.window, first_step, stop_step)
 
-        What goes wrong in the thread is raised here; closing the iterator ends the thread.
-        """
-        with ThreadPoolExecutor(1, thread_name_prefix="windows") as pool:
-            ahead: deque[Future[Window]] = deque()
-            try:
-                for step in range(first_step, stop_step):
-                    ahead.append(pool.submit(self.window, step))
-                    if len(ahead) > _AHEAD:
-                        yield ahead.popleft().result()
-                while ahead:
-                    yield ahead.popleft().result()
-            finally:
-                for future in ahead:
-                    future.cancel()
+
+def ahead(make: Callable[[int], Made], first_step: int, stop_step: int) -> Generator[Made]:
+    """Yield what `make` returns for the steps from `first_step` to `stop_step`, excluded, made ahead by a thread.
+
+    What goes wrong in the thread is raised here; closing the iterator ends the thread.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="windows") as pool:
+        waiting: deque[Future[Made]] = deque()
+        try:
+            for step in range(first_step, stop_step):
+                waiting.append(pool.submit(make, step))
+                if len(waiting) > _AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

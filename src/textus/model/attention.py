@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from textus.model import kernels
 from textus.model.cache import KeyValueCache
 from textus.model.config import ModelConfig
-from textus.model.layers import Linear, RMSNorm
-from textus.model.precision import compute_dtype
+from textus.model.layers import Linear, RMSNorm, joined
 from textus.model.rotary import Rotation, rotate
 
 _BLOCK = 128
@@ -22,6 +24,17 @@ Bias = Float[Tensor, "#batch 1 time keys"]
 """What is added to the scores: 0 where a query sees a key, minus infinity where it does not."""
 
 
+class Sight(NamedTuple):
+    """Which keys each query sees."""
+
+    bias: Bias | None
+    """None: whatever `causal` lets it see."""
+    causal: bool
+    """No query sees a key after it, with or without a `bias` or `starts` that say more."""
+    starts: kernels.Starts | None = None
+    """In place of a `bias`: where documents begin, for a kernel that needs no mask."""
+
+
 class Attention(nn.Module):
     """Mix positions: project to queries, keys and values, norm and turn the first two, attend, project back."""
 
@@ -29,8 +42,9 @@ class Attention(nn.Module):
         super().__init__()
         self.layer = layer
         self.head_size = config.head_size
+        self.num_heads = config.num_heads
         queries, keys = config.num_heads * config.head_size, config.num_kv_heads * config.head_size
-        # apart, not fused: on a CPU one product of three times the width is no faster, and each matrix keeps its name
+        # apart, so that each matrix keeps its name; `project` joins them where that is faster
         self.query = Linear(config.hidden_size, queries)
         self.key = Linear(config.hidden_size, keys)
         self.value = Linear(config.hidden_size, keys)
@@ -42,23 +56,38 @@ class Attention(nn.Module):
         self,
         x: Float[Tensor, "batch time hidden"],
         rotation: Rotation,
-        bias: Bias | None,
-        causal: bool,
+        sight: Sight,
         cache: KeyValueCache | None,
     ) -> Float[Tensor, "batch time hidden"]:
         """Return what each position gathers from those it sees."""
-        dtype = compute_dtype(x)
-        query, key, value = (
-            project(x).unflatten(-1, (-1, self.head_size)) for project in (self.query, self.key, self.value)
-        )
+        parts = self.query, self.key, self.value
+        if sight.starts is not None:
+            norms, epsilon = (self.query_norm.weight, self.key_norm.weight), self.query_norm.epsilon
+            mixed = kernels.packed_attention(
+                joined(x, parts), norms, rotation, sight.starts, self.num_heads, sight.causal, epsilon
+            )
+        else:
+            query, key, value = (part(x).unflatten(-1, (-1, self.head_size)) for part in parts)
+            mixed = self._attend(query, key, value, rotation, sight, cache)
+        projected: Tensor = self.output(mixed)
+        return projected
+
+    def _attend(
+        self,
+        query: Float[Tensor, "batch time heads head"],
+        key: Float[Tensor, "batch time kv_heads head"],
+        value: Float[Tensor, "batch time kv_heads head"],
+        rotation: Rotation,
+        sight: Sight,
+        cache: KeyValueCache | None,
+    ) -> Float[Tensor, "batch time heads*head"]:
+        dtype = value.dtype
         query = rotate(self.query_norm(query, torch.float32), rotation, dtype).transpose(1, 2)
         key = rotate(self.key_norm(key, torch.float32), rotation, dtype).transpose(1, 2)
         value = value.transpose(1, 2)
         if cache is not None:
             key, value = cache.append(self.layer, key, value)
-        mixed = attend(query, key, value, bias, causal)
-        projected: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
-        return projected
+        return attend(query, key, value, sight.bias, sight.causal).transpose(1, 2).flatten(2)
 
 
 def attend(

@@ -1,19 +1,31 @@
-"""Elementwise work that torch does in too many passes over memory on a CPU, written with fewer.
+"""What runs differently on a CPU and on a GPU, behind one function each.
 
-Measured with avx512_bf16, forward and backward: the root mean square norm of 8192 x 256 numbers took 9.2 ms with
+On a CPU, elementwise work that torch does in too many passes over memory is written with fewer. Measured with
+avx512_bf16, forward and backward: the root mean square norm of 8192 x 256 numbers took 9.2 ms with
 `functional.rms_norm` and 4.7 ms here on two cores; a training step of 2048 tokens through 4 layers of 256 took 436 and
 390 ms on one. A kernel of our own for `swiglu` gained nothing. Elsewhere torch's kernels and its compiler are better.
+
+On a GPU, attention inside documents needs no mask.
 """
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int, Int32
 from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
+
+from textus.model.precision import compute_dtype
+from textus.model.rotary import Rotation
+
+Starts = Int32[Tensor, " documents_and_1"]
+"""Where each document begins in rows laid end to end, and behind the last their length, once or more often."""
+_FEWEST = 64
+_TRITON = find_spec("triton") is not None
 
 
 def rms_norm(
@@ -39,6 +51,61 @@ def swiglu(gate: Float[Tensor, "*rows size"], up: Float[Tensor, "*rows size"]) -
     tensor([0.0000, 1.4621])
     """
     return functional.silu(gate) * up
+
+
+def joined_swiglu(joined: Float[Tensor, "*rows two_sizes"]) -> Float[Tensor, "*rows size"]:
+    """Compute `swiglu` of the two halves of each row on a GPU."""
+    from textus.model import fused  # needs a GPU's compiler
+
+    product: Tensor = fused.swiglu(joined)
+    return product
+
+
+def fuses(x: Tensor) -> bool:
+    """Tell whether the kernels of `fused` serve states on the device of `x`, as they are computed here."""
+    return x.device.type == "cuda" and compute_dtype(x) in (torch.bfloat16, torch.float16) and _TRITON
+
+
+def packs(x: Tensor, head_size: int) -> bool:
+    """Tell whether `packed_attention` serves heads of that size too."""
+    return fuses(x) and head_size in (16, 32, 64, 128, 256)
+
+
+def packed_attention(
+    joined: Float[Tensor, "batch time heads*head"],
+    norms: tuple[Float[Tensor, " head"], Float[Tensor, " head"]],
+    rotation: Rotation,
+    starts: Starts,
+    heads: int,
+    causal: bool,
+    epsilon: float,
+) -> Float[Tensor, "batch time heads*head"]:
+    """Attend inside documents on a GPU, without a mask: what other documents hold is not even computed.
+
+    `joined` are the queries, keys and values of each token, neither normed nor turned yet, `norms` the weights of the
+    norms of queries and keys. `Attention` with `document_bias` is the same function on other devices, and its oracle.
+    """
+    from textus.model import fused  # needs a GPU's compiler
+
+    weights = (weight.float() for weight in norms)
+    mixed: Tensor = fused.attend(joined, *weights, *rotation, starts, heads, causal, epsilon)[0]
+    return mixed
+
+
+def document_starts(documents: Int[Tensor, "batch time"]) -> Starts:
+    """Find where documents begin in rows laid end to end; every row begins one.
+
+    The length behind the last is repeated until there are 64, 128, 256 ... numbers: few sizes, for kernels that are
+    made for one.
+
+    >>> document_starts(torch.tensor([[0, 0, 1], [5, 5, 5]]))[:4].tolist()
+    [0, 2, 3, 6]
+    """
+    begins = torch.ones_like(documents, dtype=torch.bool)
+    torch.ne(documents[:, 1:], documents[:, :-1], out=begins[:, 1:])
+    found = begins.flatten().nonzero().squeeze(1).to(torch.int32)
+    size = max(_FEWEST, 1 << len(found).bit_length()) + 1
+    return functional.pad(found, (0, size - len(found)), value=documents.numel())
 
 
 class _RMSNorm(Function):

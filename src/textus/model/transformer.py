@@ -13,9 +13,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from textus.model.attention import Attention, Bias, causal_bias, document_bias
+from textus.model.attention import Attention, Sight, causal_bias, document_bias
 from textus.model.cache import KeyValueCache
 from textus.model.config import ModelConfig
+from textus.model.kernels import Starts, packs
 from textus.model.layers import Embedding, FeedForward, Linear, RMSNorm, Role, role
 from textus.model.output import ModelOutput
 from textus.model.precision import compute_dtype
@@ -39,15 +40,19 @@ class Block(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "batch time hidden"],
+        added: Float[Tensor, "batch time hidden"] | None,
         rotation: Rotation,
-        bias: Bias | None,
-        causal: bool,
+        sight: Sight,
         cache: KeyValueCache | None,
-    ) -> Float[Tensor, "batch time hidden"]:
-        """Return the state after this block."""
+    ) -> tuple[Float[Tensor, "batch time hidden"], Float[Tensor, "batch time hidden"]]:
+        """Return the state and what is still to be added to it, as they are taken.
+
+        The sum is left to whoever reads the state next, so that a compiler joins it with the norm that follows.
+        """
         dtype = compute_dtype(x)
-        x = x + self._drop(self.attention(self.attention_norm(x, dtype), rotation, bias, causal, cache))
-        return x + self._drop(self.feed_forward(self.feed_forward_norm(x, dtype)))
+        x = x if added is None else x + added
+        x = x + self._drop(self.attention(self.attention_norm(x, dtype), rotation, sight, cache))
+        return x, self._drop(self.feed_forward(self.feed_forward_norm(x, dtype)))
 
     def _drop(self, x: Tensor) -> Tensor:
         return functional.dropout(x, self.dropout, self.training) if self.dropout else x
@@ -108,29 +113,51 @@ class Transformer(nn.Module):
         tokens: Int[Tensor, "batch time"],
         documents: Int[Tensor, "batch time"] | None = None,
         cache: KeyValueCache | None = None,
+        starts: Starts | None = None,
     ) -> Float[Tensor, "batch time hidden"]:
-        """Return the last states, normalised: what the head reads."""
+        """Return the last states, normalised: what the head reads.
+
+        `starts` may say where `documents` begin (`document_starts`); a GPU that knows it needs no mask.
+        """
         start, time = cache.length if cache else 0, tokens.shape[1]
         assert start + time <= self.config.context_length, (
             f"{start + time} positions in a context of {self.config.context_length}"
         )
         causal = self.config.attention == "causal"
         assert cache is None or (causal and documents is None), "a cache holds one document, read left to right"
-        x = self.embedding(tokens)
-        if self.config.dropout:
-            x = functional.dropout(x, self.config.dropout, self.training)
+        x, added = self._embed(tokens)
+        if documents is None or starts is None or not packs(x, self.config.head_size):
+            starts = None
         bias: Tensor | None = None
-        if documents is not None:
+        if documents is not None and starts is None:
             bias = document_bias(documents, causal, compute_dtype(x))
         elif start and time > 1:
             bias = causal_bias(time, start + time, x.device, compute_dtype(x))
         rotation = self._rotary.at(start, start + time, x.device)
+        # a single new position sees everything, so it needs no mask
+        sight = Sight(bias, causal and not start, starts)
         for block in self.blocks:
-            # a single new position sees everything, so it needs no mask
-            x = block(x, rotation, bias, causal and not start, cache)
+            x, added = block(x, added, rotation, sight, cache)
         if cache is not None:
             cache.advance(time)
-        states: Tensor = self.norm(x, compute_dtype(x))
+        return self.finish(x, added)
+
+    def _embed(self, tokens: Int[Tensor, "batch time"]) -> tuple[Tensor, Tensor | None]:
+        """Return the first state, and what is still to be added to it."""
+        x = self.embedding(tokens)
+        if self.config.dropout:
+            x = functional.dropout(x, self.config.dropout, self.training)
+        if x.device.type == "cpu":
+            return x, None
+        x = x.to(compute_dtype(x))
+        # nothing, but of the kind that all other blocks are given: they are one graph to the compiler then
+        return x, torch.zeros_like(x).requires_grad_(x.requires_grad)
+
+    def finish(
+        self, x: Float[Tensor, "batch time hidden"], added: Float[Tensor, "batch time hidden"] | None
+    ) -> Float[Tensor, "batch time hidden"]:
+        """Return the normalised sum: what the head reads."""
+        states: Tensor = self.norm(x if added is None else x + added, compute_dtype(x))
         return states
 
     def new_cache(self, batch: int) -> KeyValueCache:

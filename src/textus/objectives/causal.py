@@ -12,6 +12,9 @@ from textus.model.transformer import Transformer
 from textus.objectives.cross_entropy import linear_cross_entropy
 from textus.objectives.objective import IGNORE, Batch, Loss
 
+_MOST_ASKED = 0.75
+"""From this share of asked positions on, a GPU passes all of them to the head."""
+
 
 @dataclass(frozen=True)
 class Causal:
@@ -34,9 +37,11 @@ class Causal:
 
 def labelled_loss(model: Transformer, batch: Batch) -> Loss:
     """Sum the negative log-probabilities of a batch's labels; the head sees only positions that are asked."""
-    hidden = model.encode(batch.tokens, batch.documents).flatten(0, 1)
+    hidden = model.encode(batch.tokens, batch.documents, starts=batch.starts).flatten(0, 1)
     labels = batch.labels.flatten()
-    if batch.count < len(labels):
+    # a GPU makes the logits of a few positions too many sooner than it picks out the others
+    few = batch.count < (1.0 if hidden.device.type == "cpu" else _MOST_ASKED) * len(labels)
+    if few:
         # nonzero would wait for the device; where the count is known, it need not
         asked = torch.nonzero_static(labels != IGNORE, size=batch.count).squeeze(1)
         hidden, labels = hidden[asked], labels[asked]

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from textus.model.kernels import fuses
 from textus.model.precision import compute_dtype
 
 
@@ -24,11 +25,13 @@ def linear_cross_entropy(
 ) -> Float[Tensor, ""]:
     """Sum the negative log-probabilities of `labels` under `softmax(hidden @ weight.T)`, in nats.
 
-    Products compute in autocast's format, everything after them in float32.
+    Products compute in autocast's format, everything after them in float32. A negative label asks nothing.
 
     >>> linear_cross_entropy(torch.zeros(2, 3), torch.zeros(4, 3), torch.tensor([0, 1])) / 2  # log 4
     tensor(1.3863)
     """
+    if labels.device.type == "cpu" and bool((labels < 0).any()):
+        hidden, labels = hidden[labels >= 0], labels[labels >= 0]
     if torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad):
         total: Tensor = _LinearCrossEntropy.apply(hidden, weight, labels)  # type: ignore[no-untyped-call]
         return total
@@ -46,19 +49,42 @@ def _sum(
     grad_weight = torch.zeros_like(weight, dtype=torch.float32) if with_gradients else None
     rows, matrix = _rows_at_once(weight), weight.to(dtype)
     for start in range(0, len(labels), rows):
-        part, wanted = hidden[start : start + rows].to(dtype), labels[start : start + rows].unsqueeze(1)
-        scores = (part @ matrix.t()).float()
-        scores = scores.sub_(scores.amax(1, keepdim=True))
-        right = scores.gather(1, wanted)
-        mass = scores.exp_().sum(1, keepdim=True)
-        total += (mass.log() - right).sum()
-        if grad_hidden is not None and grad_weight is not None:
-            # d loss / d logits = softmax - one-hot
-            scores = scores.div_(mass).scatter_add_(1, wanted, torch.full_like(right, -1.0))
-            slope = scores.to(dtype)
+        part, wanted = hidden[start : start + rows].to(dtype), labels[start : start + rows]
+        scores = part @ matrix.t()
+        losses, slope = _losses(scores, wanted, with_gradients)
+        total += losses.sum()
+        if slope is not None and grad_hidden is not None and grad_weight is not None:
             torch.mm(slope, matrix, out=grad_hidden[start : start + rows])
-            grad_weight += slope.t() @ part
+            _add_product(grad_weight, slope, part)
     return total, grad_hidden, grad_weight
+
+
+def _losses(scores: Tensor, wanted: Tensor, with_gradients: bool) -> tuple[Tensor, Tensor | None]:
+    """Return each row's negative log-probability, and its gradient, softmax - one-hot, in the format of `scores`."""
+    if fuses(scores):
+        from textus.objectives.softmax import losses_
+
+        return losses_(scores, wanted, with_gradients), scores if with_gradients else None
+    asked, wanted = (wanted >= 0).unsqueeze(1), wanted.clamp_min(0).unsqueeze(1)
+    wide = scores.float()
+    wide = wide.sub_(wide.amax(1, keepdim=True))
+    right = wide.gather(1, wanted)
+    mass = wide.exp_().sum(1, keepdim=True)
+    losses = mass.log() - right
+    if scores.device.type != "cpu":
+        losses = losses.where(asked, 0.0)
+    if not with_gradients:
+        return losses, None
+    slope = wide.div_(mass).scatter_add_(1, wanted, torch.full_like(right, -1.0)).to(scores.dtype)
+    return losses, slope if scores.device.type == "cpu" else slope.where(asked, 0.0)
+
+
+def _add_product(total: Tensor, slope: Tensor, part: Tensor) -> None:
+    """Add `slope.T @ part` to `total` in float32, in one go where the device can."""
+    if total.device.type == "cuda" and part.dtype != total.dtype:
+        torch.addmm(total, slope.t(), part, out_dtype=torch.float32, out=total)
+    else:
+        total += slope.t() @ part
 
 
 def _rows_at_once(weight: Tensor) -> int:

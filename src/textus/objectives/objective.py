@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from textus.dataset.window import Window
 from textus.errors import CorpusError
+from textus.model.kernels import Starts, document_starts
 from textus.model.transformer import Transformer
 
 IGNORE = -100
@@ -30,6 +32,8 @@ class Batch:
     """The document of each position; None where each row is one."""
     count: int
     """How many labels are asked; known without waiting for a device."""
+    starts: Starts | None = None
+    """Where documents begin, for kernels that need no mask; made on the way to a GPU."""
 
     @classmethod
     def of(
@@ -57,12 +61,25 @@ class Batch:
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Batch:
         """Return the batch on `device`."""
-        tokens, labels, documents = (
-            part if part is None else part.to(device, non_blocking=non_blocking)
-            for part in (self.tokens, self.labels, self.documents)
+        batch = self.with_starts() if torch.device(device).type == "cuda" else self
+        return batch._map(lambda part: part.to(device, non_blocking=non_blocking))
+
+    def with_starts(self) -> Batch:
+        """Return the batch with its `starts`; found on the CPU, since on a GPU it would mean to wait for it."""
+        if self.starts is not None or self.documents is None:
+            return self
+        return dataclasses.replace(self, starts=document_starts(self.documents))
+
+    def pinned(self) -> Batch:
+        """Return the batch in memory from which a GPU copies while it computes."""
+        return self.with_starts()._map(Tensor.pin_memory)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        tokens, labels, documents, starts = (
+            part if part is None else change(part) for part in (self.tokens, self.labels, self.documents, self.starts)
         )
         assert tokens is not None and labels is not None
-        return Batch(tokens, labels, documents, self.count)
+        return dataclasses.replace(self, tokens=tokens, labels=labels, documents=documents, starts=starts)
 
 
 @dataclass(frozen=True)

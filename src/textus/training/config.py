@@ -24,8 +24,8 @@ class TrainConfig(Settings):
     """Tokens an optimizer step learns from; rounded to whole windows."""
     micro_batch_tokens: Count | AUTO = "auto"
     """Tokens in memory at once; a step accumulates as many of these as `batch_tokens` needs."""
-    optimizer: Literal["adamw"] = "adamw"
-    """AdamW (Loshchilov and Hutter, 2019); weight decay on matrices only."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """`adamw` (Loshchilov and Hutter, 2019), or `muon` for the matrices of the blocks and AdamW for the rest."""
     learning_rate: Positive | AUTO = "auto"
     """Peak learning rate."""
     weight_decay: NonNegative = 0.1
@@ -36,6 +36,8 @@ class TrainConfig(Settings):
     """AdamW's decay of the second moment; planned from the tokens a step holds."""
     epsilon: Positive = 1e-8
     """AdamW's term against division by zero."""
+    momentum: Beta = 0.95
+    """Muon's decay of the momentum."""
     gradient_clip: Positive | Literal["off"] = 1.0
     """Largest global norm of the gradient; a larger one is scaled down."""
     schedule: Literal["linear", "cosine", "wsd"] = "wsd"

@@ -11,6 +11,9 @@ from typing import Any
 from textus import storage
 from textus.errors import ArtefactError, ConfigError
 
+OF_THE_MACHINE = ("seconds", "waited", "tokens_per_second", "tflops", "mfu", "peak_memory_bytes")
+"""What a line says of the machine and its clock; all else is the same, to the last bit, in a run that was resumed."""
+
 
 class MetricsLog:
     """Append metrics to a file whose length is part of the training state.

@@ -2,23 +2,32 @@
 
 Everything random in a step is drawn from (seed, step), and the data from the step's number: the position in a run is
 one integer, and a run that resumes at it goes on exactly as if it had not stopped.
+
+A GPU is never waited for: while it works on a step, the next one is sent to it, and what came of a step is read when
+the one after it has been sent. So the GPU judges a step itself, by limits that the monitor sets from the steps before
+the last; it would be given the same ones after resuming.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from textus.dataset.loader import Loader
+from textus.dataset.loader import Loader, ahead
 from textus.model.transformer import Transformer
-from textus.objectives.objective import Objective
-from textus.training.monitor import Monitor, Verdict
-from textus.training.optimizer import adamw
+from textus.objectives.objective import Batch, Objective
+from textus.training.compile import compiled
+from textus.training.monitor import Limits, Monitor, Verdict
+from textus.training.muon import Muon
+from textus.training.optimizer import build
 from textus.training.precision import Precision
 from textus.training.recipe import Recipe
 from textus.training.schedule import factor
@@ -37,8 +46,10 @@ class Step:
     """Global L2 norm before clipping."""
     tokens: int
     """Tokens asked."""
+    positions: int
+    """Tokens read, asked or not."""
     seconds: float
-    """Wall time of the step, the wait for data included, whatever its reader does between steps not."""
+    """Wall time of the step, the wait for data included; what its reader does counts only where the device works on."""
     waited: float
     """Seconds of them spent waiting for data."""
     verdict: Verdict
@@ -49,11 +60,13 @@ class Step:
 class TrainState:
     """All that a run carries from one step to the next, beside the weights."""
 
-    optimizer: torch.optim.AdamW
+    optimizer: torch.optim.AdamW | Muon
     scaler: torch.amp.GradScaler
     monitor: Monitor
     step: int = 0
     """Steps done."""
+    launched: int = 0
+    """The step that the weights are of: a GPU is up to one ahead of what it has told."""
     tokens: int = 0
     """Tokens asked so far."""
     seconds: float = 0.0
@@ -70,16 +83,8 @@ class TrainState:
     @classmethod
     def start(cls, model: Transformer, recipe: Recipe) -> TrainState:
         """Return the state before the first step."""
-        optimizer = adamw(
-            model,
-            learning_rate=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            beta1=recipe.beta1,
-            beta2=recipe.beta2,
-            epsilon=recipe.epsilon,
-        )
         scaler = Precision(recipe.precision, recipe.device).scaler()
-        return cls(optimizer, scaler, Monitor(recipe.spike_sigmas, recipe.spike_window))
+        return cls(build(model, recipe), scaler, Monitor(recipe.spike_sigmas, recipe.spike_window))
 
     def values(self) -> dict[str, Any]:
         """Return everything but the optimizer's tensors, as JSON-like values."""
@@ -99,89 +104,209 @@ class TrainState:
         """Take up what `values` returned."""
         for name in ("step", "tokens", "seconds", "first_loss", "best_step", "best_loss"):
             setattr(self, name, values[name])
+        self.launched = self.step
         self.left_out = set(values["left_out"])
         self.monitor.restore(values["monitor"])
         self.scaler.load_state_dict(values["scaler"])
 
 
 def train(
-    model: Transformer, loader: Loader, objective: Objective, recipe: Recipe, state: TrainState
+    model: Transformer,
+    loader: Loader,
+    objective: Objective,
+    recipe: Recipe,
+    state: TrainState,
+    settles_at: Callable[[int], bool] = lambda step: False,
 ) -> Generator[Step]:
-    """Train `model` in place from `state.step` to `recipe.steps`, yielding after each step.
+    """Train from `state.step` to `recipe.steps`, yielding after each update; weights, optimizer and state change.
 
-    A step whose loss or gradient is not finite, or is a spike, changes no weight; its reader decides what then.
+    A step whose loss or gradient is not finite, or is a spike, changes no weight; its reader decides what then. On a
+    GPU the weights may be of the step after the one that is yielded, `state.launched`; after the last one, and those
+    for which `settles_at` is true, they are not.
     """
     model.train()
-    if recipe.compile == "on":
-        model.encode = torch.compile(model.encode, dynamic=False)  # type: ignore[method-assign]
-    windows = loader.prefetch(state.step, recipe.steps)
-    try:
-        start = time.perf_counter()
-        for window in windows:
-            waited = time.perf_counter() - start
-            number = state.step + 1
-            generator = seed_step(recipe.seed, number)
-            batch = objective.batch(window, generator)
-            rate = recipe.learning_rate * factor(
-                recipe.schedule,
-                number,
-                recipe.steps,
-                warmup_steps=recipe.warmup_steps,
-                decay_fraction=recipe.decay_fraction,
-                final=recipe.final_learning_rate,
+    state.launched = state.step
+    sends_ahead = runs_ahead(recipe)
+    questions = ahead(partial(_question, model, loader, objective, recipe), state.step + 1, recipe.steps + 1)
+    sent: _Sent | None = None
+    with compiled(model) if recipe.compile == "on" else nullcontext():
+        try:
+            start = asked = time.perf_counter()
+            for question in questions:
+                waited = time.perf_counter() - asked
+                send = _send if sends_ahead else _work
+                following = send(model, objective, recipe, state, question, waited)
+                if sent is not None:
+                    step, start = sent.arrive(state, start)
+                    yield step
+                sent = following
+                if not sends_ahead or sent.number == recipe.steps or settles_at(sent.number):
+                    step, _ = sent.arrive(state, start)
+                    sent = None
+                    yield step
+                    start = time.perf_counter()
+                asked = time.perf_counter()
+        finally:
+            questions.close()
+
+
+def runs_ahead(recipe: Recipe) -> bool:
+    """Tell whether steps are sent before the last one is known; fp16's search for a loss scale needs to know it."""
+    return recipe.device == "cuda" and recipe.precision != "fp16"
+
+
+def step_seed(seed: int, step: int) -> int:
+    """Mix the seed for dropout and the objective's draws of one step, so that no random state is carried or saved."""
+    return (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9) % 2**63
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What a step asks, ready to be sent to the device."""
+
+    number: int
+    parts: list[Batch]
+    """Micro-batches."""
+    count: int
+    """Tokens asked in all of them."""
+    positions: int
+
+
+def _question(model: Transformer, loader: Loader, objective: Objective, recipe: Recipe, number: int) -> _Question:
+    """Make the batch of a step; runs in a thread, while the device is at an earlier one."""
+    generator = torch.Generator().manual_seed(step_seed(recipe.seed, number))
+    batch = objective.batch(loader.window(number - 1), generator)
+    parts = batch.split(recipe.micro_rows(model.config.context_length))
+    pin = recipe.device == "cuda"
+    return _Question(number, [part.pinned() if pin else part for part in parts], batch.count, batch.tokens.numel())
+
+
+@dataclass
+class _Sent:
+    """A step that the device is at, or has done."""
+
+    question: _Question
+    rate: float
+    waited: float
+    limits: Limits | None = None
+    """What the device has judged by; None where `verdict` is known."""
+    loss: float = math.nan
+    norm: float = math.nan
+    verdict: Verdict | None = None
+    told: Tensor | None = None
+    """Loss, norm and whether they were accepted, on their way from the device."""
+    arrived: torch.cuda.Event | None = None
+
+    @property
+    def number(self) -> int:
+        """Return the step's number."""
+        return self.question.number
+
+    def arrive(self, state: TrainState, start: float) -> tuple[Step, float]:
+        """Wait for what came of the step, enter it in `state`, and return it with the time; it began at `start`."""
+        if self.told is not None:
+            if self.arrived is not None:
+                self.arrived.synchronize()
+            self.loss, self.norm, accepted = self.told.tolist()
+            left_out = self.number in state.left_out
+            self.verdict = (
+                state.monitor.leave_out() if left_out else state.monitor.judge(self.loss, self.norm, self.limits)
             )
-            loss = _accumulate(model, objective, batch, recipe, state)
-            norm, verdict = _update(model, recipe, state, loss, rate, number)
-            state.step = number
-            state.tokens += batch.count
-            seconds = time.perf_counter() - start
-            state.seconds += seconds
-            yield Step(number, loss, rate, norm, batch.count, seconds, waited, verdict)
-            start = time.perf_counter()
-    finally:
-        windows.close()
-        if recipe.compile == "on":
-            del model.encode  # the class has the plain one
-            torch.compiler.reset()  # else the next model here finds the cache full
+            assert bool(accepted) == (self.verdict.judgement == "ok"), "device and monitor judge alike"
+        assert self.verdict is not None
+        now = time.perf_counter()
+        state.first_loss = min(state.first_loss, self.loss) if self.number == 1 else state.first_loss
+        state.step = self.number
+        state.tokens += self.question.count
+        state.seconds += now - start
+        count, positions = self.question.count, self.question.positions
+        step = Step(
+            self.number, self.loss, self.rate, self.norm, count, positions, now - start, self.waited, self.verdict
+        )
+        return step, now
 
 
-def seed_step(seed: int, step: int) -> torch.Generator:
-    """Seed dropout and the objective's draws for one step, so that no random state needs to be carried or saved."""
-    mixed = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9) % 2**63
-    torch.manual_seed(mixed)
-    return torch.Generator().manual_seed(mixed)
-
-
-def _accumulate(model: Transformer, objective: Objective, batch: Any, recipe: Recipe, state: TrainState) -> float:
-    """Add up the gradient of the step's mean loss, micro-batch by micro-batch; exact for any way of cutting it."""
-    autocast = Precision(recipe.precision, recipe.device)
-    total = torch.zeros((), device=recipe.device)
-    for micro in batch.split(recipe.micro_rows(model.config.context_length)):
-        with autocast.autocast():
-            loss = objective.loss(model, micro.to(recipe.device, non_blocking=True))
-        state.scaler.scale(loss.total / batch.count).backward()
-        total += loss.total.detach()
-    return float(total) / int(batch.count)
-
-
-def _update(
-    model: Transformer, recipe: Recipe, state: TrainState, loss: float, rate: float, number: int
-) -> tuple[float, Verdict]:
-    """Clip, judge, and update where the judgement is good; return the gradient's norm and the verdict."""
-    for group in state.optimizer.param_groups:
-        group["lr"] = rate
-    state.scaler.unscale_(state.optimizer)
-    limit = math.inf if recipe.gradient_clip == "off" else recipe.gradient_clip
-    norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), limit))
-    state.first_loss = min(state.first_loss, loss) if number == 1 else state.first_loss
-    if number in state.left_out:
-        verdict = state.monitor.leave_out()
-    elif state.scaler.is_enabled() and math.isfinite(loss) and not math.isfinite(norm) and state.scaler.get_scale() > 1:
-        verdict = Verdict("overflow", "fp16 gradient overflow: the loss scale is halved")
+def _work(
+    model: Transformer, objective: Objective, recipe: Recipe, state: TrainState, question: _Question, waited: float
+) -> _Sent:
+    """Take a step and wait for what comes of it: judge it here, and update where the judgement is good."""
+    sent = _Sent(question, _set_rate(recipe, state, question.number), waited)
+    loss, norm = _gradient(model, objective, recipe, state, question)
+    sent.loss, sent.norm = float(loss) / question.count, float(norm)
+    scaled = state.scaler.is_enabled() and state.scaler.get_scale() > 1
+    if question.number in state.left_out:
+        sent.verdict = state.monitor.leave_out()
+    elif scaled and math.isfinite(sent.loss) and not math.isfinite(sent.norm):
+        sent.verdict = Verdict("overflow", "fp16 gradient overflow: the loss scale is halved")
     else:
-        verdict = state.monitor.judge(loss, norm)
-    if verdict.judgement == "ok":
+        sent.verdict = state.monitor.judge(sent.loss, sent.norm)
+    if sent.verdict.judgement == "ok":
         state.scaler.step(state.optimizer)
     state.scaler.update()
     state.optimizer.zero_grad(set_to_none=True)
-    return norm, verdict
+    state.launched = question.number
+    return sent
+
+
+def _send(
+    model: Transformer, objective: Objective, recipe: Recipe, state: TrainState, question: _Question, waited: float
+) -> _Sent:
+    """Send a step to the device, which judges and updates without our waiting for it."""
+    # the last step has been told of only where nothing is under way, and must make no difference
+    limits = state.monitor.limits(without_newest=state.launched == state.step)
+    sent = _Sent(question, _set_rate(recipe, state, question.number), waited, limits)
+    total, norm = _gradient(model, objective, recipe, state, question)
+    # in float64, as the monitor will compare them
+    loss, norm = total.double() / question.count, norm.double()
+    accepted = loss.isfinite() & norm.isfinite() & (loss <= limits[0]) & (norm <= limits[1])
+    if question.number in state.left_out:
+        accepted = torch.zeros_like(accepted)
+    optimizer: Any = state.optimizer
+    # the fused optimizers of torch leave everything as it is where this is 1
+    optimizer.grad_scale, optimizer.found_inf = None, (~accepted).float()
+    optimizer.step()
+    del optimizer.grad_scale, optimizer.found_inf
+    optimizer.zero_grad(set_to_none=True)
+    values = torch.stack([loss, norm, accepted.double()])
+    sent.told = values
+    if values.device.type == "cuda":
+        sent.told = torch.empty(values.shape, dtype=values.dtype, pin_memory=True).copy_(values, non_blocking=True)
+        sent.arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        sent.arrived.record()
+    state.launched = question.number
+    return sent
+
+
+def _set_rate(recipe: Recipe, state: TrainState, number: int) -> float:
+    """Give the optimizer the learning rate of a step and return it."""
+    rate = recipe.learning_rate * factor(
+        recipe.schedule,
+        number,
+        recipe.steps,
+        warmup_steps=recipe.warmup_steps,
+        decay_fraction=recipe.decay_fraction,
+        final=recipe.final_learning_rate,
+    )
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    return rate
+
+
+def _gradient(
+    model: Transformer, objective: Objective, recipe: Recipe, state: TrainState, question: _Question
+) -> tuple[Tensor, Tensor]:
+    """Add up the gradient of the step's mean loss, micro-batch by micro-batch, and clip it.
+
+    Return the sum of the losses and the gradient's norm, on the device. The gradient is exact for any way of cutting.
+    """
+    torch.manual_seed(step_seed(recipe.seed, question.number))
+    autocast = Precision(recipe.precision, recipe.device)
+    total = torch.zeros((), device=recipe.device)
+    for part in question.parts:
+        with autocast.autocast():
+            loss = objective.loss(model, part.to(recipe.device, non_blocking=True))
+        state.scaler.scale(loss.total / question.count).backward()  # type: ignore[no-untyped-call]
+        total += loss.total.detach()
+    state.scaler.unscale_(state.optimizer)
+    limit = math.inf if recipe.gradient_clip == "off" else recipe.gradient_clip
+    return total, torch.nn.utils.clip_grad_norm_(model.parameters(), limit)

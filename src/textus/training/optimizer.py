@@ -1,22 +1,39 @@
-"""AdamW over the roles that a model declares for its parameters."""
+"""Optimizers over the roles that a model declares for its parameters."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Any
 
 import torch
 from torch import nn
 
 from textus.model.transformer import Transformer
+from textus.training.muon import Muon
+from textus.training.recipe import Recipe
 
 DECAYED = ("matrix", "head")
 """Roles under weight decay; embeddings and norms are left to the loss."""
 
 
-def adamw(
-    model: Transformer, *, learning_rate: float, weight_decay: float, beta1: float, beta2: float, epsilon: float
-) -> torch.optim.AdamW:
-    """Return AdamW with one group of parameters for each role (Loshchilov and Hutter, 2019).
+def build(model: Transformer, recipe: Recipe) -> torch.optim.AdamW | Muon:
+    """Return the optimizer that `recipe` names, with one group of parameters for each role."""
+    groups, betas = role_groups(model, recipe.weight_decay), (recipe.beta1, recipe.beta2)
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=betas, eps=recipe.epsilon, fused=True)
+    return Muon(
+        groups,
+        lr=recipe.learning_rate,
+        betas=betas,
+        eps=recipe.epsilon,
+        momentum=recipe.momentum,
+        dtype=torch.bfloat16 if recipe.precision == "bf16" else torch.float32,
+        compiled=recipe.compile == "on",
+    )
+
+
+def role_groups(model: Transformer, weight_decay: float) -> list[dict[str, Any]]:
+    """Return a group of parameters for each role.
 
     Groups carry their `role` and the `names` of their parameters in the model, by which their state is saved.
     """
@@ -26,7 +43,7 @@ def adamw(
     members: dict[str, dict[str, nn.Parameter]] = defaultdict(dict)
     for name, role in roles.items():
         members[role][name] = parameters[name]
-    groups = [
+    return [
         {
             "params": list(group.values()),
             "names": list(group),
@@ -35,4 +52,3 @@ def adamw(
         }
         for role, group in members.items()
     ]
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=(beta1, beta2), eps=epsilon, fused=True)

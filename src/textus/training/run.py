@@ -20,7 +20,7 @@ from textus.objectives.measure import measure
 from textus.objectives.objective import Objective
 from textus.progress import SILENT, Progress, Task
 from textus.tokenizer.tokenizer import Tokenizer
-from textus.training import keep
+from textus.training import keep, machine
 from textus.training.identity import identity
 from textus.training.keep import CHECKPOINTS, METRICS
 from textus.training.log import MetricsLog
@@ -107,18 +107,25 @@ class Run:
 
     def _sitting(self, state: TrainState, log: MetricsLog, request: StopRequest, task: Task) -> None:
         """Train until the end or a rollback."""
-        steps = train(self.model, self._loader(), self.objective, self.recipe, state)
+
+        def settles(number: int) -> bool:
+            return bool(request.signal_number) or self._pauses_at(number)
+
+        steps = train(self.model, self._loader(), self.objective, self.recipe, state, settles)
         try:
             for step in steps:
                 self.on_step(step)
                 validation = self._validate(state, step)
-                log.write(self._line(step, validation))
+                line = self._line(step, validation)
+                log.write(line)
                 task.advance(1)
-                task.note(_note(step, state))
+                task.note(_note(line, state))
                 self._watch(step, state)
                 if self.recipe.on_divergence == "rollback" and step.verdict.judgement in ("non-finite", "spike"):
                     task.advance(self._roll_back(step, state, log))
                     return
+                if state.launched != step.number:
+                    continue  # the weights are already of the next step
                 improved = validation is not None and state.best_step == step.number
                 last = step.number == self.recipe.steps
                 if improved or last or request.signal_number or step.number % self.recipe.checkpoint_every == 0:
@@ -127,6 +134,10 @@ class Run:
                     raise self._interrupted(state, request)
         finally:
             steps.close()
+
+    def _pauses_at(self, number: int) -> bool:
+        """Tell whether something is done with the weights after a step."""
+        return number % self.recipe.evaluate_every == 0 or number % self.recipe.checkpoint_every == 0
 
     def _interrupted(self, state: TrainState, request: StopRequest) -> Interrupted:
         return Interrupted(
@@ -254,6 +265,21 @@ class Run:
         self.progress.say(f"rolled back to step {state.step}; the batch of step {step.number} will be left out")
         return state.step - step.number
 
+    def _speed(self, step: Step) -> dict[str, Any]:
+        """Say how fast a step was, and of what the device can do where that is known (model flops utilisation).
+
+        Tokens that are read count whether asked or not, and attention as if every window were one document.
+        """
+        device = self.recipe.device
+        flops = step.positions * self.model.config.flops_per_token() / step.seconds
+        peak = machine.peak_flops(machine.device_name(device), self.recipe.precision)
+        return {
+            "tokens_per_second": round(step.positions / step.seconds, 1),
+            "tflops": float(f"{flops / 1e12:.4g}"),
+            **({} if peak is None else {"mfu": round(flops / peak, 4)}),
+            "peak_memory_bytes": machine.peak_bytes(device),
+        }
+
     def _line(self, step: Step, validation: float | None) -> dict[str, Any]:
         line: dict[str, Any] = {
             "step": step.number,
@@ -263,6 +289,7 @@ class Run:
             "tokens": step.tokens,
             "seconds": round(step.seconds, 4),
             "waited": round(step.waited, 5),
+            **self._speed(step),
         }
         if step.loss < 50:
             line["perplexity"] = math.exp(step.loss)
@@ -277,6 +304,9 @@ class Run:
         return line
 
 
-def _note(step: Step, state: TrainState) -> str:
+def _note(line: Mapping[str, Any], state: TrainState) -> str:
     best = f"  validation {state.best_loss:.3f}" if state.best_step else ""
-    return f"loss {step.loss:.3f}{best}  lr {step.learning_rate:.1e}  {step.tokens / step.seconds:,.0f} tok/s"
+    share = f" ({line['mfu']:.0%} of the device)" if "mfu" in line else ""
+    speed = f"{line['tokens_per_second']:,.0f} tok/s  {line['tflops']:.3g} TFLOP/s{share}"
+    memory = f"{line['peak_memory_bytes'] / 2**30:.1f} GiB"
+    return f"loss {line['loss']:.3f}{best}  lr {line['learning_rate']:.1e}  {speed}  {memory}"

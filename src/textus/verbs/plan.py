@@ -109,7 +109,7 @@ def planned(stages: Stages) -> Plan:
 
 def _measure(made: Plan, stages: Stages) -> float:
     """Train a throw-away model for a few seconds and return its tokens a second."""
-    recipe = Recipe(**{**vars(made.recipe), "compile": "off", "warmup_steps": 0})
+    recipe = Recipe(**{**vars(made.recipe), "warmup_steps": 0})
     model = Transformer(made.model, seed=recipe.seed).to(recipe.device)
     objective = OBJECTIVES[stages.settings.objective.name]()
     windows = Windows(stages.shards.split("train"), made.model.context_length, objective.prediction_offset, recipe.seed)
@@ -118,8 +118,8 @@ def _measure(made: Plan, stages: Stages) -> float:
     speeds: list[float] = []
     spent = 0.0
     for step in steps:
-        spent += step.seconds
-        if step.number > 1:  # the first one pays for memory and caches
+        if step.number > 1:  # the first one pays for memory, caches and compilation
+            spent += step.seconds
             speeds.append(rows * made.model.context_length / step.seconds)
         if spent > CALIBRATION_SECONDS and len(speeds) >= 2:
             break

@@ -17,6 +17,7 @@ from textus.errors import ConfigError, ResourceError
 from textus.progress import SILENT, Progress
 from textus.tokenizer import train as tokenizer_stage
 from textus.tokenizer.tokenizer import Tokenizer
+from textus.verbs.reference import reference
 from textus.verbs.settings import FILE, RunSettings
 
 DEMO = "demo:"
@@ -46,15 +47,16 @@ class Stages:
         inputs, directory, config = self.settings.inputs, self.directory / "corpus", self.settings.corpus
         if not inputs:
             raise ConfigError("no text was given", hint="name files or folders: textus train my_texts/")
+        judge = reference(config.filter.reference) if config.filter.reference else None
         if not inputs[0].startswith(DEMO):
-            return corpus_stage.build(inputs, directory, config, self.progress)
+            return corpus_stage.build(inputs, directory, config, self.progress, judge)
         named = {DEMO + name: name for name in demo.NAMES}
         if len(inputs) > 1 or inputs[0] not in named:
             hint = f"give {' or '.join(named)}, alone"
             raise ConfigError(f"no demonstration text `{' '.join(inputs)}`", hint=hint)
         name = named[inputs[0]]
         documents = demo.demo_documents(name)
-        return corpus_stage.build_from(documents, demo.demo_key(name), directory, config, self.progress)
+        return corpus_stage.build_from(documents, demo.demo_key(name), directory, config, self.progress, judge)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

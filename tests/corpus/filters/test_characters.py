@@ -17,16 +17,16 @@ from hypothesis import strategies as st
 from textus.corpus.batch import TextBatch
 from textus.corpus.filters.characters import FEATURES, measure
 
+INVISIBLE = "\xad\u200b\u200e\u200f\ufeff\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062\u2063\u2064"
 FRAGMENTS = [
     "The quick", " ", "\n", "\t", "Ünï", "é\u0301", "漢", "42", "٣", "…", "Ã©", "Â»", "â€™", "Ñ‚", "Ãé", "\ufffd",
-    "\x07", "\x85", "\xad", "\u200b", "\u200d", "\ufeff", "\ue000", "\ud800",
+    "\x07", "\x85", "\u200d", "\ue000", "\ud800", *INVISIBLE,
 ]  # fmt: skip
 texts = st.lists(
     st.lists(st.sampled_from(FRAGMENTS) | st.characters(), max_size=25).map("".join)
     | st.text(string.ascii_letters + " ", min_size=100, max_size=300),
     max_size=5,
 )
-INVISIBLE = "\xad\u200b\u200e\u200f\ufeff\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062\u2063\u2064"
 SECOND = {chr(code) for code in range(0x80, 0xC0)} | set("€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ")
 
 
@@ -62,14 +62,26 @@ def oracle(text: str) -> dict[str, float]:
     }
 
 
-@settings(max_examples=40)
-@given(texts)
-def test_measures_are_as_defined(given_texts: list[str]) -> None:
+def check(given_texts: list[str]) -> None:
     found = measure(TextBatch(given_texts))
     assert list(found) == [feature.name for feature in FEATURES]
     for number, text in enumerate(given_texts):
         for name, wanted in oracle(text).items():
-            assert float(found[name][number]) == pytest.approx(wanted, rel=1e-6, nan_ok=True), name
+            assert float(found[name][number]) == pytest.approx(wanted, rel=1e-6, nan_ok=True), (name, text)
+
+
+@settings(max_examples=40)
+@given(texts)
+def test_measures_are_as_defined(given_texts: list[str]) -> None:
+    check(given_texts)
+
+
+def test_measures_of_a_thousand_texts_at_once_are_as_defined() -> None:
+    generator = random.Random(0)
+    check(
+        ["".join(generator.choices(FRAGMENTS, k=generator.randrange(30))) for _ in range(1000)]
+        + ["ab" * 50, "ab" * 50 + "c"]
+    )
 
 
 def test_random_letters_pair_by_chance_and_language_does_not() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import re
 
 import pytest
@@ -15,6 +16,7 @@ from textus.corpus.filters.layout import BULLETS, FEATURES, LINE_ENDS, POLICIES,
 LINES = [
     "", "", " ", "\t", "- one", "• two", "  * three", "And so on...", "more…", "..", "\u3000wide",
     "A sentence.", "a SENTENCE. ", "“Said.”", "短。", "A line that is longer than thirty characters, or so",
+    "x" * 30, "y" * 31,
     "# comment", "// comment", "/* comment", "-- sql", "/ no", "Enable JavaScript", "No javascripts",
     "Our privacy  policy and cookie policy", "terms of", "use",
 ]  # fmt: skip
@@ -68,11 +70,20 @@ def oracle(text: str) -> dict[str, float]:
     }
 
 
-@settings(max_examples=40)
-@given(texts)
-def test_measures_are_as_defined(given_texts: list[str]) -> None:
+def check(given_texts: list[str]) -> None:
     found = measure(TextBatch(given_texts))
     assert list(found) == [feature.name for feature in FEATURES]
     for number, text in enumerate(given_texts):
         for name, wanted in oracle(text).items():
             assert float(found[name][number]) == pytest.approx(wanted, rel=1e-6, nan_ok=True), (name, text)
+
+
+@settings(max_examples=40)
+@given(texts)
+def test_measures_are_as_defined(given_texts: list[str]) -> None:
+    check(given_texts)
+
+
+def test_measures_of_a_thousand_texts_at_once_are_as_defined() -> None:
+    generator = random.Random(0)
+    check(["\n".join(generator.choices(LINES, k=generator.randrange(30))) for _ in range(1000)])

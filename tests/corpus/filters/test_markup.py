@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import re
 import unicodedata
 
@@ -17,7 +18,7 @@ BASE64 = "aGVsbG8gd29ybGQ0+/=" * 3
 FRAGMENTS = [
     "{", "}", "{{", "[[", "[", "word", "é", " ", " ", "\n", "http://a.b/c", "://", "www.", "WWW.x", "xwww.",
     "<b>", "</b>", "<", ">", "<!--", "< 3", "&amp;", "&#160;", "&", ";", "&toolongforentity;", "&a;",
-    BASE64, "A" * 45, "1" * 45, "0a" * 20,
+    BASE64, "A" * 45, "a1" * 20, "a1" * 19 + "b", "1" * 45, "0a" * 20,
 ]  # fmt: skip
 texts = st.lists(st.lists(st.sampled_from(FRAGMENTS) | st.characters(), max_size=25).map("".join), max_size=5)
 
@@ -48,11 +49,20 @@ def oracle(text: str) -> dict[str, float]:
     }
 
 
-@settings(max_examples=40)
-@given(texts)
-def test_measures_are_as_defined(given_texts: list[str]) -> None:
+def check(given_texts: list[str]) -> None:
     found = measure(TextBatch(given_texts))
     assert list(found) == [feature.name for feature in FEATURES]
     for number, text in enumerate(given_texts):
         for name, wanted in oracle(text).items():
             assert float(found[name][number]) == pytest.approx(wanted, rel=1e-6, nan_ok=True), (name, text)
+
+
+@settings(max_examples=40)
+@given(texts)
+def test_measures_are_as_defined(given_texts: list[str]) -> None:
+    check(given_texts)
+
+
+def test_measures_of_a_thousand_texts_at_once_are_as_defined() -> None:
+    generator = random.Random(0)
+    check(["".join(generator.choices(FRAGMENTS, k=generator.randrange(30))) for _ in range(1000)])

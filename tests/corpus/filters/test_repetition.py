@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import Counter
 
 import pytest
@@ -47,14 +48,24 @@ def oracle(given_words: list[str]) -> dict[str, float]:
     return found
 
 
-@settings(max_examples=40)
-@given(word_lists)
-def test_measures_are_as_defined(texts: list[list[str]]) -> None:
+def check(texts: list[list[str]]) -> None:
     found = measure(TextBatch([" ".join(words) for words in texts]))
     assert list(found) == [feature.name for feature in FEATURES]
     for number, words in enumerate(texts):
         for name, wanted in oracle(words).items():
-            assert float(found[name][number]) == pytest.approx(wanted, rel=1e-6, nan_ok=True), name
+            assert float(found[name][number]) == pytest.approx(wanted, rel=1e-6, nan_ok=True), (name, words)
+
+
+@settings(max_examples=40)
+@given(word_lists)
+def test_measures_are_as_defined(texts: list[list[str]]) -> None:
+    check(texts)
+
+
+def test_measures_of_a_thousand_texts_at_once_are_as_defined() -> None:
+    generator = random.Random(0)
+    words = ["a", "bb", "ccc", "DDDD", *(f"w{number}" for number in range(20))]
+    check([generator.choices(words[: generator.randrange(1, 24)], k=generator.randrange(80)) for _ in range(1000)])
 
 
 @settings(max_examples=40)

@@ -133,8 +133,8 @@ def _repeated(batch: TextBatch, pieces: Pieces) -> tuple[Column, Column]:
 
 def _ends_in_ellipsis(batch: TextBatch, lines: Pieces) -> Mask:
     codes, ends = batch.codes, lines.ends
-    three: Mask = (ends - lines.starts >= 3) & (codes[ends - 1] == ord("."))
-    three &= (codes[ends - 2] == ord(".")) & (codes[ends - 3] == ord("."))
+    # Before a line there is white space, and behind the last text, where -1 leads, a line break: never a dot.
+    three: Mask = (codes[ends - 1] == ord(".")) & (codes[ends - 2] == ord(".")) & (codes[ends - 3] == ord("."))
     three |= codes[ends - 1] == ord("…")
     return three
 
@@ -147,7 +147,11 @@ def _comments(batch: TextBatch, lines: Pieces) -> Mask:
 
 
 def _lines_with(batch: TextBatch, phrases: tuple[str, ...]) -> Index:
-    """Count the lines of each text in which one of some phrases begins."""
-    words = np.concatenate([phrase(batch, text) for text in phrases])
-    found = np.searchsorted(batch.lines.starts, batch.words.starts[words], "right") - 1
-    return np.diff(np.searchsorted(np.unique(found), batch.lines.offsets))
+    """Count the lines of each text in which one of some phrases stands whole."""
+    found = []
+    for text in phrases:
+        first = phrase(batch, text)
+        begins, ends = batch.words.starts[first], batch.words.starts[first + len(text.split()) - 1]
+        lines = np.searchsorted(batch.lines.starts, begins, "right") - 1
+        found.append(lines[ends < batch.lines.ends[lines]])
+    return np.diff(np.searchsorted(np.unique(np.concatenate(found)), batch.lines.offsets))

@@ -54,6 +54,9 @@ class Judgement:
     """What is to be judged: the hits of all pieces."""
 
     probed: tuple[Path, ...]
+    first: Path | None
+    """Which documents stand for their exact duplicates, so that copies make no words common; none where
+    copies stay."""
     documents: int
     config: ContaminationConfig
     identity: str
@@ -63,6 +66,8 @@ def judge(place: Path, payload: Judgement) -> Mapping[str, Any]:
     """Write which documents hold which items, how much of them, and the runs of words to cut out."""
     index = _index(payload.config, payload.identity)
     rows = np.concatenate([np.zeros((0, 4), np.int64), *(np.load(path / _HITS) for path in payload.probed)])
+    if payload.first is not None:
+        rows = rows[np.load(payload.first, mmap_mode="r")[rows[:, 0]]]
     hits = Hits(*rows.T)
     found = match(hits, index, payload.documents, payload.config)
     np.save(place / MATCHES, np.stack((found.documents, found.items, found.starts, found.ends), axis=1))

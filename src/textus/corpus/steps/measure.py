@@ -6,6 +6,7 @@ that other thresholds can be tried on its columns alone.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,9 +21,10 @@ from numpy.typing import NDArray
 from textus import fingerprint, storage
 from textus.corpus.arrow import column, strings
 from textus.corpus.batch import TextBatch, batches
+from textus.corpus.blemishes import may_need_repair
 from textus.corpus.clean import clean
 from textus.corpus.config import CorpusConfig
-from textus.corpus.deduplicate import content_digest
+from textus.corpus.deduplicate import content_digests
 from textus.corpus.document import Document
 from textus.corpus.duplicates.minhash import band_keys
 from textus.corpus.filters.features import features
@@ -37,6 +39,7 @@ from textus.corpus.store import DocumentWriter, read_file
 VERSION = 2
 """Raised whenever the same input and settings give other documents or measures."""
 DOCUMENTS, TABLE, BANDS, LOG = "documents", "table.parquet", "bands.npy", "log.json"
+_GROUP_ROWS = 20_000
 _LICENCES = ("license", "licence", "rights")
 
 
@@ -158,32 +161,70 @@ class Piece:
 def measure(place: Path, piece: Piece) -> Mapping[str, Any]:
     """Write the repaired documents of a piece, a table of their measures, and the keys of their near duplicates."""
     config = piece.config
-    log, repairs = ReadLog(stop=config.unreadable == "stop"), Repairs()
+    log, repairs, table = ReadLog(stop=config.unreadable == "stop"), Repairs(), _Table(place / TABLE)
     bands: list[NDArray[np.uint64]] = []
-    table: pa.parquet.ParquetWriter | None = None
     with DocumentWriter(place, DOCUMENTS) as writer:
         for group in batches(piece.source.documents(config, log)):
-            cleaned = [repairs.cleaned(document, config) for document in group]
-            for document in cleaned:
+            documents, batch = repairs.repaired(group, config)
+            for document in documents:
                 writer.append(document)
-            columns, keys = _measures(cleaned, config)
-            bands.append(keys)
-            rows = pa.Table.from_arrays(list(columns.values()), list(columns))
-            table = table or pa.parquet.ParquetWriter(place / TABLE, rows.schema, compression="zstd")
-            table.write_table(rows)
-    if table is not None:
-        table.close()
+            table.append(_measures(documents, batch, config))
+            bands.append(band_keys(batch, config.duplicates))
+    table.close()
+    if bands:
         np.save(place / BANDS, np.concatenate(bands).T)
     storage.write_json(place / LOG, {"log": log.as_dict(), **repairs.as_dict()})
     return {"documents": writer.count, "bytes": writer.num_bytes}
 
 
-def _measures(documents: list[Document], config: CorpusConfig) -> tuple[dict[str, pa.Array], NDArray[np.uint64]]:
+class _Table:
+    """Write the columns of many batches, some thousand rows at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._parts: list[dict[str, list[str] | NDArray[Any]]] = []
+        self._rows = 0
+        self._writer: pa.parquet.ParquetWriter | None = None
+
+    def append(self, columns: dict[str, list[str] | NDArray[Any]]) -> None:
+        """Add rows, by column."""
+        self._parts.append(columns)
+        self._rows += len(columns["digest"])
+        if self._rows >= _GROUP_ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what is left; without a row there is no file."""
+        self._flush()
+        if self._writer is not None:
+            self._writer.close()
+
+    def _flush(self) -> None:
+        if not self._parts:
+            return
+        columns: dict[str, pa.Array] = {}
+        for name, first in self._parts[0].items():
+            parts = [part[name] for part in self._parts]
+            is_words = isinstance(first, list)
+            columns[name] = strings(itertools.chain(*parts)) if is_words else column(np.concatenate(parts))
+        rows = pa.Table.from_arrays(list(columns.values()), list(columns))
+        words = [name for name, values in columns.items() if pa.types.is_dictionary(values.type)]
+        if self._writer is None:
+            self._writer = pa.parquet.ParquetWriter(
+                self._path, rows.schema, compression="zstd", use_dictionary=words, write_statistics=False
+            )
+        self._writer.write_table(rows)
+        self._parts, self._rows = [], 0
+
+
+def _measures(documents: list[Document], batch: TextBatch, config: CorpusConfig) -> dict[str, list[str] | NDArray[Any]]:
     texts = [document.text for document in documents]
-    batch = TextBatch(texts)
-    digests = np.frombuffer(b"".join(map(content_digest, texts)), ">u8").reshape(-1, 2)
+    digests = np.frombuffer(b"".join(content_digests(batch)), ">u8").reshape(-1, 2)
     languages, confidences = identify(texts)
-    numbers: dict[str, NDArray[Any]] = {
+    return {
+        "group": [group_of(document.source) for document in documents],
+        "licence": [_licence(document.meta) for document in documents],
+        "language": languages,
         "digest": digests[:, 0].astype(np.uint64),
         "digest_rest": digests[:, 1].astype(np.uint64),
         "bytes": np.array([document.num_bytes for document in documents], np.int64),
@@ -192,13 +233,6 @@ def _measures(documents: list[Document], config: CorpusConfig) -> tuple[dict[str
         **features(batch),
         **{f"private_{kind}": found for kind, found in count(texts, checked=config.privacy.checked).items()},
     }
-    columns = {
-        "group": strings(group_of(document.source) for document in documents),
-        "licence": strings(_licence(document.meta) for document in documents),
-        "language": strings(languages),
-        **{name: column(values) for name, values in numbers.items()},
-    }
-    return columns, band_keys(batch, config.duplicates)
 
 
 def group_of(source: str) -> str:
@@ -225,13 +259,25 @@ class Repairs:
     counts: Counter[str] = field(default_factory=Counter)
     samples: Samples = field(default_factory=Samples)
 
-    def cleaned(self, document: Document, config: CorpusConfig) -> Document:
-        """Return a document with its text repaired."""
+    def repaired(self, documents: list[Document], config: CorpusConfig) -> tuple[list[Document], TextBatch]:
+        """Return documents with their texts repaired, and the texts as a batch."""
+        # Line breaks around a text are not worth a look, let alone a note.
+        texts = [document.text.strip("\n") for document in documents]
+        batch = TextBatch(texts)
+        marked = may_need_repair(batch)
+        for number in np.flatnonzero(marked).tolist():
+            texts[number] = self._cleaned(documents[number], config)
+        return [
+            document if text is document.text else Document(text, document.source, document.meta)
+            for document, text in zip(documents, texts, strict=True)
+        ], TextBatch(texts) if marked.any() else batch
+
+    def _cleaned(self, document: Document, config: CorpusConfig) -> str:
         text, repairs = clean(document.text, config)
         self.counts += repairs
         for repair in repairs:
             self.samples.take(f"repaired: {repair}", document.source, document.text, text)
-        return Document(text, document.source, document.meta)
+        return text
 
     def as_dict(self) -> dict[str, Any]:
         """Return counts and examples for JSON."""

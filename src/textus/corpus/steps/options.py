@@ -69,8 +69,8 @@ def scores(
     return tuple(zip(*scored, strict=True)) if scored else ((),) * len(pieces)
 
 
-def evaluation_sets(bench: Bench, pieces: tuple[Measured, ...], config: CorpusConfig) -> Path | None:
-    """Find the items of evaluation sets."""
+def evaluation_sets(bench: Bench, pieces: tuple[Measured, ...], config: CorpusConfig, first: Path) -> Path | None:
+    """Find the items of evaluation sets, in one of each documents that are the same."""
     asked = config.contamination
     if not asked.against:
         return None
@@ -79,7 +79,8 @@ def evaluation_sets(bench: Bench, pieces: tuple[Measured, ...], config: CorpusCo
     key = [sets, asked.size, asked.minimum_words]
     jobs = [Job(one, [*key, one.piece.place.name, one.piece.start], one.piece.num_bytes) for one in probes]
     probed = bench.each("evaluation sets", "probed", look_up, jobs)
-    judgement = Judgement(probed, pieces[-1].stop, asked, sets)
+    one_of_each = first if config.deduplicate != "none" else None
+    judgement = Judgement(probed, one_of_each, pieces[-1].stop, asked, sets)
     return bench.one("contamination", "contaminated", judge, judgement, [[place.name for place in probed], asked])
 
 

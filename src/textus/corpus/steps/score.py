@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 
-from textus.corpus.arrow import array, column
+from textus.corpus.arrow import array, column, read_table
 from textus.corpus.batch import TextBatch, batches
 from textus.corpus.clean import clean
 from textus.corpus.config import CorpusConfig
@@ -70,7 +70,7 @@ def read_scores(places: Sequence[Path]) -> dict[str, Column]:
     """Read the columns that scoring a piece has given."""
     columns: dict[str, Column] = {}
     for place in places:
-        table = pa.parquet.read_table(place / _TABLE, use_threads=False)
+        table = read_table(place / _TABLE)
         columns |= {name: array(table.column(name)) for name in table.column_names}
     return columns
 

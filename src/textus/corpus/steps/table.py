@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet
 from numpy.typing import NDArray
 
-from textus.corpus.arrow import array
+from textus.corpus.arrow import array, read_table
 from textus.corpus.steps.measure import TABLE
 
 
@@ -29,7 +28,7 @@ class Measured:
 
     def columns(self, names: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
         """Read columns of the piece's table, all of them unless some are named."""
-        table = pyarrow.parquet.read_table(self.place / TABLE, columns=list(names) or None, use_threads=False)
+        table = read_table(self.place / TABLE, names)
         return {name: array(table.column(name)) for name in table.column_names}
 
 
