@@ -31,6 +31,7 @@ SETTINGS: dict[str, Any] = {
 }
 PLACES = {
     "the corpus": "/.partial-corpus-",
+    "the corpus's work": "/corpus.work/",
     "the tokenizer": "/.partial-tokenizer-",
     "the shards": "/.partial-shards-",
     "the plan": "/.partial-plan.json-",
@@ -41,7 +42,7 @@ PLACES = {
     "the report": "/.partial-report.html-",
 }
 """A part of the path of what is at work, by what that is."""
-PUBLISHED = ("the plan", "the model", "the measures")
+PUBLISHED = ("the corpus's work", "the plan", "the model", "the measures")
 """What is done for good before its last operation: whoever was stopped then has nothing to do there again."""
 EXIT_CODE = {SIGKILL: -SIGKILL, SIGINT: 130, SIGTERM: 143}
 PATIENCE = 600.0
