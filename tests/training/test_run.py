@@ -461,7 +461,7 @@ def test_sent_ahead_a_run_that_is_killed_and_resumed_is_the_same_to_the_last_bit
     whole = bench.outcome(run, run.finish())
     steps = AHEAD[case].get("steps", 12)
     assert [line["step"] for line in whole["metrics"]] == list(range(1, steps + 1))
-    for at in range(2, steps + 1) if case == "spikes" else random.Random(case).sample(range(2, steps + 1), 2):
+    for at in (15, 16, 20, 22) if case == "spikes" else random.Random(case).sample(range(2, steps + 1), 2):
         bench.stopped(tmp_path / str(at), at, **AHEAD[case])
         run = bench.run(tmp_path / str(at), **AHEAD[case])
         bench.assert_same(bench.outcome(run, run.finish()), whole)
