@@ -33,7 +33,7 @@ _ASSIGNED = ((0, 0xD800), (0xF900, 0x40000), (0xE0000, 0xE1000))
 """Where characters are: not among the surrogates, in private use, or in the planes that Unicode keeps free."""
 _CHARACTER, _STEP = np.uint64(0x9E3779B97F4A7C15), 0x2545F4914F6CDD1D
 _NEWLINE = 10
-BATCH_CHARACTERS = 1 << 18
+BATCH_CHARACTERS = 1 << 19
 """How many characters are looked at together: few enough for the caches, enough to forget what numpy's calls cost."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 
 import numpy as np
 
@@ -34,9 +35,9 @@ def content_digests(batch: TextBatch) -> list[bytes]:
     stays = ~is_space
     # Of white space, the first after a word, as one space; with the line break put there, it is behind every text.
     stays[1:] |= ~is_space[:-1]
-    places = np.flatnonzero(stays)
-    codes = np.where(is_space[places], np.uint32(ord(" ")), batch.codes[places])
-    offsets = np.searchsorted(places, batch.starts)
+    codes = np.where(is_space, np.uint32(ord(" ")), batch.codes)[stays]
+    offsets = np.zeros(len(batch) + 1, np.int64)
+    np.cumsum([np.count_nonzero(stays[start:end]) for start, end in pairwise(batch.starts.tolist())], out=offsets[1:])
     starts, ends = offsets[:-1].tolist(), np.maximum(offsets[1:] - 1, offsets[:-1]).tolist()
     if not len(codes) or int(codes.max()) < _FOREIGN:
         whole = codes.astype(np.uint8).tobytes()

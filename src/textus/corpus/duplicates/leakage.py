@@ -76,6 +76,13 @@ class HeldOut:
         seen = (likeness >= self._config.likeness) | (containment >= self._config.containment)
         return Matches(pairs[seen, 0] + first, pairs[seen, 1], likeness[seen], containment[seen])
 
+    def holders(self, runs: NDArray[np.uint32], offsets: Index) -> Index:
+        """Return the numbers of all training documents worth comparing; their runs may be in any order, and repeated.
+
+        Few are, and only of these need sets be made.
+        """
+        return np.unique(self._candidates(runs, offsets)[:, 0])
+
     def _candidates(self, shingles: Shingles, offsets: Index) -> Pairs:
         places = np.flatnonzero(self._table[shingles >> np.uint32(32 - _TABLE_BITS)])
         starts = np.searchsorted(self._runs, shingles[places])

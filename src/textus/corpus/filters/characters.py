@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 
 import numpy as np
 
 from textus.corpus.batch import DIGIT, LETTER, MARK, SIGN, SPACE, UPPER, Index, TextBatch
-from textus.corpus.filters.feature import CODE, OURS, Column, Feature, Mask, count, count_at, per
+from textus.corpus.filters.feature import CODE, OURS, Column, Feature, Mask, count_at, per
 
 FEATURES = (
     Feature("characters", "characters of the text", OURS, "count", "few characters", "many characters"),
@@ -32,6 +33,8 @@ FEATURES = (
             "random letters", "few kinds of letters"),
 )  # fmt: skip
 _FEWEST_PAIRS = 100
+_CLASSES = 128
+"""Sums of the flags of a character."""
 _INVISIBLE = frozenset({0xAD, 0x200B, 0x200E, 0x200F, 0xFEFF, *range(0x202A, 0x202F), *range(0x2060, 0x2065)})
 # What the second byte of two looks like in Latin-1 and, from 0x80 to 0x9F, in Windows-1252.
 _SECOND = (*range(0x80, 0xC0), *map(ord, "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"))
@@ -40,25 +43,31 @@ _FIRST = np.array([ord(character) for character in "ÂÃÐÑ"], np.uint32)
 
 def measure(batch: TextBatch) -> dict[str, Column]:
     """Measure the characters of each text."""
-    classes = batch.classes
-    characters = np.diff(batch.starts) - 1
-    spaces = count(batch, (classes & SPACE) != 0) - 1
-    solid, letters = characters - spaces, count(batch, (classes & LETTER) != 0)
-    marks = count(batch, (classes & MARK) != 0) if int(batch.codes.max(initial=0)) > 0x300 else 0
+    characters, number = np.diff(batch.starts) - 1, _numbers(batch)
+    spaces, letters = number(SPACE) - 1, number(LETTER)  # behind every text there is a line break
+    solid = characters - spaces
     unprintable, invisible = _hidden(batch)
     return {
         "characters": characters,
-        "letters": per(letters + marks, solid),
-        "digits": per(count(batch, (classes & DIGIT) != 0), solid),
-        "symbols": per(count(batch, (classes & SIGN) != 0), solid),
+        "letters": per(letters + number(MARK), solid),
+        "digits": per(number(DIGIT), solid),
+        "symbols": per(number(SIGN), solid),
         "white_space": per(spaces, characters),
-        "uppercase": per(count(batch, (classes & UPPER) != 0), letters),
+        "uppercase": per(number(UPPER), letters),
         "unprintable": per(count_at(unprintable, batch.starts), characters),
         "invisible": per(count_at(invisible, batch.starts), characters),
         "replaced": per(count_at(np.flatnonzero(batch.codes == 0xFFFD), batch.starts), characters),
         "mojibake": per(count_at(_mojibake(batch), batch.starts), characters),
         "letter_pairs": _letter_pairs(batch),
     }
+
+
+def _numbers(batch: TextBatch) -> Callable[[np.uint8], Index]:
+    """Return a function that says how many characters of each text have a flag."""
+    kinds = np.repeat(np.arange(len(batch)) * _CLASSES, np.diff(batch.starts))
+    kinds += batch.classes
+    counts = np.bincount(kinds, minlength=len(batch) * _CLASSES).reshape(-1, _CLASSES)
+    return lambda flag: np.asarray(counts[:, (np.arange(_CLASSES) & flag) != 0].sum(1))
 
 
 def _hidden(batch: TextBatch) -> tuple[Index, Index]:
@@ -80,19 +89,18 @@ def _mojibake(batch: TextBatch) -> Index:
 
 
 def _letter_pairs(batch: TextBatch) -> Column:
-    letters = (batch.codes | 0x20) - ord("a")  # a-z and A-Z become 0 to 25, all others wrap around to more
-    is_letter = letters < 26
-    is_pair = is_letter[:-1] & is_letter[1:]
-    numbers = count(batch, np.append(is_pair, False))
+    lengths = np.diff(batch.starts)
+    enough = lengths > _FEWEST_PAIRS  # of others, which may be many, there is nothing to count
+    codes = batch.codes if enough.all() else batch.codes[np.repeat(enough, lengths)]
+    texts, lengths = np.flatnonzero(enough), lengths[enough]
+    # a-z and A-Z become 0 to 25, all others, which would wrap around to more, 26.
+    letters = np.minimum((codes | 0x20) - ord("a"), 26).astype(np.uint16)
+    kinds = np.repeat(np.arange(len(texts)) * 27 * 27, lengths)
+    kinds[:-1] += letters[:-1] * np.uint16(27) + letters[1:]
+    counts = np.bincount(kinds[:-1], minlength=len(texts) * 27 * 27).reshape(-1, 27, 27)[:, :26, :26]
+    numbers, same = counts.sum((1, 2)), (counts * (counts - 1)).sum((1, 2))
     enough = numbers >= _FEWEST_PAIRS
+    texts, numbers, same = texts[enough], numbers[enough], same[enough]
     found = np.full(len(batch), np.nan, np.float32)
-    if not enough.any():
-        return found
-    pairs = (letters[:-1] * 26 + letters[1:])[is_pair].astype(np.int64)
-    if not enough.all():
-        pairs = pairs[np.repeat(enough, numbers)]
-    numbers = numbers[enough]
-    pairs += np.repeat(np.arange(len(numbers)) * 676, numbers)
-    counts = np.bincount(pairs, minlength=len(numbers) * 676).reshape(-1, 676)
-    found[enough] = 676 * (counts * (counts - 1)).sum(1) / (numbers * (numbers - 1.0))
+    found[texts] = 676 * same / (numbers * (numbers - 1.0))
     return found

@@ -41,13 +41,6 @@ class Feature:
         return np.int64 if self.unit == "count" else np.float32
 
 
-def count(batch: TextBatch, mask: Mask) -> Index:
-    """Count the characters of each text for which `mask` holds; the line break behind a text counts as its own."""
-    if not len(batch):
-        return np.zeros(0, np.int64)
-    return np.add.reduceat(mask, batch.starts[:-1], dtype=np.int64)
-
-
 def count_at(places: Index, starts: Index) -> Index:
     """Count how many of some ordered places lie from each start to the next."""
     return np.diff(np.searchsorted(places, starts))
@@ -82,6 +75,20 @@ def runs(mask: Mask) -> tuple[Index, Index]:
     if len(mask) and mask[0]:
         edges = np.concatenate([np.zeros(1, np.int64), edges])
     return edges[::2], edges[1::2]
+
+
+def runs_at(places: Index) -> tuple[Index, Index]:
+    """Return where each run of neighbours among ordered places starts, and how long it is."""
+    begins = np.ones(len(places), bool)
+    begins[1:] = np.diff(places) > 1
+    first = np.flatnonzero(begins)
+    return places[first], np.diff(np.append(first, len(places)))
+
+
+def signs(batch: TextBatch, characters: str) -> Index:
+    """Return where any of a few signs of punctuation stand."""
+    places, codes = batch.signs
+    return places[any_of(codes, characters)]
 
 
 def any_of(codes: NDArray[np.uint32], characters: str) -> Mask:

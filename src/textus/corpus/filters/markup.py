@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from textus.corpus.batch import DIGIT, LETTER, SPACE, Index, TextBatch
+from textus.corpus.batch import DIGIT, LETTER, SPACE, Index, Spans, TextBatch
 from textus.corpus.filters.feature import (
     C4,
     CODE,
@@ -14,11 +14,12 @@ from textus.corpus.filters.feature import (
     Feature,
     Mask,
     any_of,
-    count,
     count_at,
     most,
     per,
     runs,
+    runs_at,
+    signs,
     total,
 )
 
@@ -43,18 +44,17 @@ def measure(batch: TextBatch) -> dict[str, Column]:
     characters, words = np.diff(batch.starts) - 1, batch.words.counts
     strings = batch.spans(*runs((batch.classes & SPACE) == 0))
     linked = np.zeros(len(strings), np.int64)
-    in_link = np.unique(np.searchsorted(strings.starts, _links(batch), "right") - 1)
+    in_link = np.unique(np.searchsorted(strings.starts, _links(batch, strings), "right") - 1)
     linked[in_link] = strings.lengths[in_link]
     starts, ends = _tags(batch)
-    brackets = count(batch, (batch.codes == ord("{")) | (batch.codes == ord("}")))
     return {
-        "curly_brackets": brackets,
+        "curly_brackets": count_at(signs(batch, "{}"), batch.starts),
         "longest_string": most(strings.lengths, strings.offsets),
         "links": per(total(linked, strings.offsets), total(strings.lengths, strings.offsets)),
         "tags": per(_covered(batch, starts, ends), characters),
         "entities": per(count_at(_entities(batch), batch.starts), words),
         "wiki_marks": per(count_at(_twice(batch, "[{"), batch.starts), words),
-        "encoded": per(_covered(batch, *_encoded(batch)), characters),
+        "encoded": per(_covered(batch, *_encoded(batch, strings)), characters),
     }
 
 
@@ -63,22 +63,19 @@ def _covered(batch: TextBatch, starts: Index, ends: Index) -> Index:
     return total(spans.lengths, spans.offsets)
 
 
-def _links(batch: TextBatch) -> Index:
-    """Find, in order, a character of every string that is a link."""
-    codes = np.append(batch.codes, np.zeros(3, np.uint32))
-    colons = np.flatnonzero(batch.codes == ord(":"))
-    colons = colons[(codes[colons + 1] == ord("/")) & (codes[colons + 2] == ord("/"))]
-    first = np.flatnonzero((batch.codes == ord("w")) | (batch.codes == ord("W")))
-    begins = (first == 0) | ((batch.classes[first - 1] & SPACE) != 0)
-    first = first[begins]
+def _links(batch: TextBatch, strings: Spans) -> Index:
+    """Find, in order, a character of every string that is a link; white space stands behind each."""
+    codes, colons, first = batch.codes, signs(batch, ":"), strings.starts
     for step in (1, 2):
+        colons = colons[codes[colons + step] == ord("/")]
+    for step in (0, 1, 2):
         first = first[any_of(codes[first + step], "wW")]
     return np.sort(np.concatenate([colons, first[codes[first + 3] == ord(".")]]))
 
 
 def _tags(batch: TextBatch) -> tuple[Index, Index]:
     """Find the tags: an opening angle bracket, and a closing one as the next angle bracket of the same text."""
-    places = np.flatnonzero((batch.codes == ord("<")) | (batch.codes == ord(">")))
+    places = signs(batch, "<>")
     starts, ends = places[:-1], places[1:]
     tags = (batch.codes[starts] == ord("<")) & (batch.codes[ends] == ord(">"))
     starts, ends = starts[tags], ends[tags]
@@ -89,8 +86,7 @@ def _tags(batch: TextBatch) -> tuple[Index, Index]:
 
 def _entities(batch: TextBatch) -> Index:
     """Find the ampersands that two to ten letters, digits and # follow, and then a semicolon."""
-    starts = np.flatnonzero(batch.codes == ord("&"))
-    ends = np.flatnonzero(batch.codes == ord(";"))
+    starts, ends = signs(batch, "&"), signs(batch, ";")
     if not len(ends):
         return ends
     following = np.searchsorted(ends, starts)
@@ -115,16 +111,20 @@ def _twice(batch: TextBatch, characters: str) -> Index:
     """Find where two equal characters stand in a row; a run of them is there once for each pair."""
     places = []
     for character in characters:
-        starts, ends = runs(batch.codes == ord(character))
-        pairs = (ends - starts) // 2
-        places.append(np.repeat(starts, pairs))
+        starts, lengths = runs_at(signs(batch, character))
+        places.append(np.repeat(starts, lengths // 2))
     return np.sort(np.concatenate(places))
 
 
-def _encoded(batch: TextBatch) -> tuple[Index, Index]:
-    starts, ends = runs(_is_ascii_word(batch.codes) | any_of(batch.codes, "+/="))
-    long = ends - starts >= _ENCODED
-    starts, ends = starts[long], ends[long]
+def _encoded(batch: TextBatch, strings: Spans) -> tuple[Index, Index]:
+    """Find the long runs; few strings without white space are long enough to be looked at."""
+    long = strings.lengths >= _ENCODED
+    starts, lengths = strings.starts[long], strings.lengths[long] + 1  # with the white space behind each
+    places = np.arange(int(lengths.sum())) + np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
+    codes = batch.codes[places]
+    first, last = runs(_is_ascii_word(codes) | any_of(codes, "+/="))
+    long = last - first >= _ENCODED
+    starts, ends = places[first[long]], places[last[long] - 1] + 1
     if not len(starts):
         return starts, ends
     edges = np.stack([starts, ends], 1).ravel()

@@ -69,11 +69,9 @@ def _top(found: Repeats, places: Index, size: int, before: Index, owners: Index,
 
 def _later(found: Repeats, places: Index) -> Index:
     """Return, in order, the places of n-grams that were there before: all of a group but the first."""
-    if not len(found.order):
-        return found.order
     later = np.zeros(len(places), bool)
     later[found.order] = True
-    later[np.minimum.reduceat(found.order, found.starts)] = False
+    later[found.first] = False
     return places[later]
 
 

@@ -18,7 +18,8 @@ from textus.corpus.filters.feature import (
     any_of,
     count_at,
     per,
-    runs,
+    runs_at,
+    signs,
     total,
 )
 
@@ -57,7 +58,7 @@ def measure(batch: TextBatch) -> dict[str, Column]:
         "mean_word_length": per(total(words.lengths, words.offsets), numbers),
         "alphabetic_words": per(total(_alphabetic(batch), words.offsets), numbers),
         "stop_words": stop_words,
-        "hashes_per_word": per(count_at(np.flatnonzero(batch.codes == ord("#")), batch.starts), numbers),
+        "hashes_per_word": per(count_at(signs(batch, "#"), batch.starts), numbers),
         "ellipses_per_word": per(count_at(_ellipses(batch), batch.starts), numbers),
         "sentences": count_at(_sentence_ends(batch), batch.starts),
         "lorem_ipsum": count_at(phrase(batch, "lorem ipsum"), words.offsets),
@@ -95,12 +96,12 @@ def _alphabetic(batch: TextBatch) -> Mask:
 
 
 def _ellipses(batch: TextBatch) -> Index:
-    starts, ends = runs(batch.codes == ord("."))
-    return np.sort(np.concatenate([starts[ends - starts >= 3], np.flatnonzero(batch.codes == ord("…"))]))
+    starts, lengths = runs_at(signs(batch, "."))
+    return np.sort(np.concatenate([starts[lengths >= 3], signs(batch, "…")]))
 
 
 def _sentence_ends(batch: TextBatch) -> Index:
-    places = np.flatnonzero(any_of(batch.codes, SENTENCE_ENDS))
+    places = signs(batch, SENTENCE_ENDS)
     # A line break stands behind every text: there is always a next character.
     ends: Mask = ((batch.classes[places + 1] & SPACE) != 0) | any_of(batch.codes[places + 1], CLOSING)
     return places[ends]

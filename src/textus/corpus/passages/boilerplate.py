@@ -41,13 +41,23 @@ def line_keys(batch: TextBatch) -> LineCounts:
     >>> len(line_keys(TextBatch(["All rights reserved\n}\n", "all rights  reserved", "All rights reserved"])).keys)
     2
     """
+    return counted(candidate_lines(batch)[0])
+
+
+def candidate_lines(batch: TextBatch) -> tuple[Hashes, Index]:
+    """Return the keys of the lines of each text that could be boilerplate, each once, and where each text's begin."""
     candidates = np.flatnonzero(_Lines(batch).candidates)
     keys, owners = batch.line_hashes[candidates], batch.lines.owners[candidates]
-    order = np.lexsort((owners, keys))
+    order = np.lexsort((keys, owners))
     keys, owners = keys[order], owners[order]
     is_first = np.ones(len(keys), bool)
     is_first[1:] = (keys[1:] != keys[:-1]) | (owners[1:] != owners[:-1])
-    return _summed(keys[is_first], np.ones(int(is_first.sum()), np.int64))
+    return keys[is_first], np.searchsorted(owners[is_first], np.arange(len(batch) + 1))
+
+
+def counted(keys: Hashes) -> LineCounts:
+    """Count in how many texts each key is, given the keys of some texts, each once a text."""
+    return _summed(np.sort(keys), np.ones(len(keys), np.int64))
 
 
 def merged(parts: Iterable[LineCounts]) -> LineCounts:
@@ -75,7 +85,7 @@ def boilerplate(batch: TextBatch, repeated: Hashes, config: BoilerplateConfig) -
     but boilerplate is before it, or behind it, in its document; in the middle it must be longer.
     """
     lines = _Lines(batch)
-    is_repeated = lines.candidates & _is_in(batch.line_hashes, repeated)
+    is_repeated = lines.candidates & is_in(batch.line_hashes, repeated)
     in_block = is_repeated | lines.is_neutral
     starts, ends = _runs(in_block, batch.lines.owners)
     words = _cumulated(np.where(in_block, lines.num_words, 0))
@@ -185,7 +195,8 @@ def _cumulated(values: NDArray[np.bool_] | Index) -> Index:
     return sums
 
 
-def _is_in(values: Hashes, ordered: Hashes) -> Mask:
+def is_in(values: Hashes, ordered: Hashes) -> Mask:
+    """Tell which values are among some ordered ones."""
     if not len(ordered):
         return np.zeros(len(values), bool)
     places = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from textus.corpus.batch import Index, TextBatch, batches
+from textus.corpus.batch import Index, TextBatch, batches, text_batches
 from textus.corpus.config import CorpusConfig
 from textus.corpus.document import Document
 from textus.corpus.duplicates.leakage import NO_MATCH, HeldOut, Leakage, LeakageSummary, Matches, known
 from textus.corpus.duplicates.verify import Shingles, shingle_sets
 from textus.corpus.split import How, Split
 from textus.corpus.steps.samples import Samples
-from textus.corpus.store import read_documents
+from textus.corpus.store import read_documents, read_texts
 
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
 _SHOWN = 5
@@ -49,13 +49,16 @@ class Look:
 
 def look(place: Path, payload: Look) -> Mapping[str, Any]:
     """Write which held-out documents are seen in a piece's training documents."""
-    config, known = payload.config, _open(payload.held_out, payload.config)
+    config, held_out = payload.config, _open(payload.held_out, payload.config)
     parts: list[Matches] = []
     first = 0
-    for group in batches(read_documents(payload.written, "train")):
-        hashes, offsets = shingle_sets(TextBatch([document.text for document in group]), config.duplicates.words)
-        parts.append(known.seen_in(hashes, offsets, first))
-        first += len(group)
+    words = config.duplicates.words
+    for batch in text_batches(read_texts(payload.written, "train")):
+        hashes, offsets = batch.ngrams(words)
+        numbers = held_out.holders((hashes >> np.uint64(32)).astype(np.uint32), offsets)
+        found = held_out.seen_in(*shingle_sets(TextBatch([batch.text(number) for number in numbers]), words))
+        parts.append(replace(found, train=first + numbers[found.train]))
+        first += len(batch)
     rows = [np.stack((part.train, part.held_out, part.likeness, part.containment), axis=1) for part in parts]
     np.save(place / _MATCHES, np.concatenate([np.zeros((0, 4)), *rows]))
     return {}

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from textus.corpus.arrow import column, numbered
+from textus.corpus.arrow import array, column, numbered
 from textus.corpus.split import SPLITS, Split
 
 KEPT = ""
@@ -125,13 +125,20 @@ class Decision:
     cluster: int
 
 
+def read_choices(path: Path, group: int) -> tuple[list[str], list[Split]]:
+    """Read only the reason and the split of each decision of one row group."""
+    with pa.parquet.ParquetFile(path) as file:
+        table = file.read_row_group(group, columns=["reason", "split"], use_threads=False)
+    return array(table.column("reason")).tolist(), array(table.column("split")).tolist()
+
+
 def read_decisions(path: Path, group: int) -> list[Decision]:
     """Read the decisions of one row group of a saved ledger."""
     with pa.parquet.ParquetFile(path) as file:
         if not 0 <= group < file.num_row_groups:
             return []
         table = file.read_row_group(group, use_threads=False)
-    return [Decision(*row) for row in zip(*(table.column(name).to_pylist() for name in _SCHEMA.names), strict=True)]
+    return [Decision(*row) for row in zip(*(array(table.column(name)).tolist() for name in _SCHEMA.names), strict=True)]
 
 
 def _number(names: list[str], name: str) -> int:

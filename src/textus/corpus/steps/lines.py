@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from textus.corpus.batch import TextBatch, batches
-from textus.corpus.passages.boilerplate import LineCounts, line_keys, merged, repeated_lines
+from textus.corpus.batch import Hashes, Index
+from textus.corpus.passages.boilerplate import LineCounts, counted, merged, repeated_lines
 from textus.corpus.passages.config import BoilerplateConfig
-from textus.corpus.steps.measure import DOCUMENTS
+from textus.corpus.steps.measure import LINE_OFFSETS, LINES
 from textus.corpus.steps.table import Measured
-from textus.corpus.store import read_documents
 
 REPEATED = "repeated.npy"
 _KEYS, _COUNTS = "keys.npy", "counts.npy"
@@ -35,11 +33,16 @@ def count_lines(place: Path, payload: Counting) -> Mapping[str, Any]:
     """Write the keys of a piece's lines in order, and how many documents have each."""
     piece = payload.piece
     is_first = np.load(payload.first, mmap_mode="r")[piece.start : piece.stop]
-    documents = compress(read_documents(piece.place, DOCUMENTS), is_first)
-    found = merged(line_keys(TextBatch([document.text for document in group])) for group in batches(documents))
+    keys, numbers = lines_of(piece)
+    found = counted(keys[np.repeat(is_first, numbers)])
     np.save(place / _KEYS, found.keys)
     np.save(place / _COUNTS, found.documents)
     return {"documents": int(is_first.sum()), "lines": len(found.keys)}
+
+
+def lines_of(piece: Measured) -> tuple[Hashes, Index]:
+    """Return the keys of the lines of a piece's documents that could be boilerplate, and how many each has."""
+    return np.load(piece.place / LINES), np.diff(np.load(piece.place / LINE_OFFSETS))
 
 
 @dataclass(frozen=True)

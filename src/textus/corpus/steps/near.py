@@ -10,20 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import compress, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from textus.corpus.batch import TextBatch, batches
+from textus.corpus.batch import text_batches
 from textus.corpus.duplicates.candidates import candidate_pairs, merged, num_ranges, range_of
 from textus.corpus.duplicates.config import DuplicatesConfig
 from textus.corpus.duplicates.verify import Overlaps, Shingles, overlaps, shingle_sets
 from textus.corpus.steps.measure import BANDS, DOCUMENTS
 from textus.corpus.steps.table import Measured
-from textus.corpus.store import read_documents
+from textus.corpus.store import read_texts
 
 PAIRS, OVERLAPS = "pairs.npy", "overlaps.npy"
 PAIR_BYTES = 4000
@@ -109,11 +109,8 @@ def spell(place: Path, payload: Spelling) -> Mapping[str, Any]:
     wanted[rows] = True
     sizes = [np.zeros(1, np.int64)]
     with (place / _SHINGLES).open("wb") as file:
-        chosen = (
-            document for document, take in zip(read_documents(piece.place, DOCUMENTS), wanted, strict=True) if take
-        )
-        for group in batches(chosen):
-            hashes, offsets = shingle_sets(TextBatch([document.text for document in group]), payload.words)
+        for batch in text_batches(compress(read_texts(piece.place, DOCUMENTS), wanted)):
+            hashes, offsets = shingle_sets(batch, payload.words)
             hashes.tofile(file)
             sizes.append(np.diff(offsets))
     np.save(place / _ROWS, rows + piece.start)

@@ -22,7 +22,7 @@ from textus.corpus.steps.measure import DOCUMENTS, LOG
 from textus.corpus.steps.samples import MOST, Samples
 from textus.corpus.steps.table import Measured
 from textus.corpus.steps.write import SAMPLES, gather
-from textus.corpus.store import read_documents
+from textus.corpus.store import read_rows
 from textus.corpus.work.task import KIND as WORK
 from textus.errors import CorpusError
 
@@ -103,9 +103,9 @@ def _texts(pieces: Sequence[Measured], numbers: set[int]) -> dict[int, tuple[str
             continue
         last = int(own[-1])
         wanted = set(own.tolist())
-        for number, document in enumerate(read_documents(piece.place, DOCUMENTS), piece.start):
+        for number, row in enumerate(read_rows(piece.place, DOCUMENTS), piece.start):
             if number in wanted:
-                found[number] = (document.source, document.text[:_LONGEST])
+                found[number] = (row.source, row.text[:_LONGEST])
             if number == last:
                 break
     return found

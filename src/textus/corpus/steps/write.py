@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import compress
+from itertools import compress, count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from textus import fingerprint, storage
-from textus.corpus.batch import TextBatch, batches
+from textus.corpus.batch import Hashes, Index, TextBatch, batches
 from textus.corpus.config import CorpusConfig
-from textus.corpus.document import Document
-from textus.corpus.passages.boilerplate import boilerplate, remove_lines
+from textus.corpus.passages.boilerplate import boilerplate, is_in, remove_lines
 from textus.corpus.passages.cut import without_words
 from textus.corpus.privacy.config import KINDS
 from textus.corpus.privacy.find import redact
 from textus.corpus.split import SPLITS, Split, by_tail
 from textus.corpus.steps.cuts import read_cuts
 from textus.corpus.steps.leak import HELD_OUT
-from textus.corpus.steps.ledger import read_decisions
-from textus.corpus.steps.lines import REPEATED
+from textus.corpus.steps.ledger import read_choices
+from textus.corpus.steps.lines import REPEATED, lines_of
 from textus.corpus.steps.measure import DOCUMENTS
 from textus.corpus.steps.samples import Samples
 from textus.corpus.steps.table import Measured
-from textus.corpus.store import DocumentWriter, document_files, read_columns, read_documents, read_file
+from textus.corpus.store import DocumentWriter, Row, document_files, read_columns, read_file, read_rows
 from textus.corpus.work.task import KIND as WORK
 
 SAMPLES = "samples.json"
@@ -57,17 +57,16 @@ class Writing:
 def write(place: Path, payload: Writing) -> Mapping[str, Any]:
     """Write the kept documents of a piece; count documents and bytes by split, and what was taken out."""
     piece = payload.piece
-    surgeon = Surgeon(payload.config, read_cuts(payload.cuts, piece.start, piece.stop), payload.lines)
+    surgeon = Surgeon(payload)
+    reasons, splits = read_choices(payload.decisions, payload.group)
     with ExitStack() as stack:
         writers = {name: stack.enter_context(DocumentWriter(place, name)) for name in SPLITS}
-        decisions = read_decisions(payload.decisions, payload.group)
-        numbered = surgeon.cut(read_documents(piece.place, DOCUMENTS), piece.start)
-        kept = compress(numbered, (not decision.reason for decision in decisions))
-        splits = (decision.split for decision in decisions if not decision.reason)
+        rows = zip(count(), read_rows(piece.place, DOCUMENTS), splits, strict=False)
+        kept = itertools.starmap(_Kept, compress(rows, (not reason for reason in reasons)))
         for group in batches(kept):
-            for document, split in zip(surgeon.without(group), splits, strict=False):
-                for part, text in _parts(document, split, payload):
-                    writers[part].append(Document(text, document.source, document.meta))
+            for one, text in zip(group, surgeon.without(group), strict=True):
+                for split, part in _parts(text, one.split, payload):
+                    writers[split].append_row(one.row if part is one.row.text else one.row.with_text(part))
     storage.write_json(place / SAMPLES, surgeon.samples.as_list())
     counts: dict[str, Any] = {
         name: {"documents": writer.count, "bytes": writer.num_bytes} for name, writer in writers.items()
@@ -75,51 +74,67 @@ def write(place: Path, payload: Writing) -> Mapping[str, Any]:
     return {**counts, "taken_out": dict(surgeon.taken_out)}
 
 
+class _Kept(NamedTuple):
+    """A document that stays, by its place in the piece."""
+
+    number: int
+    row: Row
+    split: Split
+
+    @property
+    def text(self) -> str:
+        return self.row.text
+
+
 class Surgeon:
     """Take out of documents what is not to be learnt, count it, and keep examples."""
 
-    def __init__(self, config: CorpusConfig, cuts: Mapping[int, Sequence[tuple[int, int]]], lines: Path | None) -> None:
+    def __init__(self, payload: Writing) -> None:
+        piece, config = payload.piece, payload.config
         self.taken_out: Counter[str] = Counter()
         self.samples = Samples()
-        self._config, self._cuts = config, cuts
+        self._config, self._first = config, piece.start
+        self._cuts = read_cuts(payload.cuts, piece.start, piece.stop)
         self._redacts = any(config.privacy.of(kind) == "redact" for kind in KINDS)
-        self._repeated = np.load(lines / REPEATED) if lines else np.zeros(0, np.uint64)
+        self._repeated = np.load(payload.lines / REPEATED) if payload.lines else np.zeros(0, np.uint64)
+        self._has_repeated = _with_any(self._repeated, *lines_of(piece)) if len(self._repeated) else set()
 
-    def cut(self, documents: Iterable[Document], first: int) -> Iterator[Document]:
-        """Cut runs of words out of documents, of which the first has the number `first`."""
-        for number, document in enumerate(documents, first):
-            if number not in self._cuts:
-                yield document
-                continue
-            text = without_words(TextBatch([document.text]), 0, self._cuts[number])
-            self.taken_out["passages cut"] += len(self._cuts[number])
-            self.samples.take("cut", document.source, document.text, text)
-            yield Document(text, document.source, document.meta)
-
-    def without(self, group: Sequence[Document]) -> list[Document]:
-        """Return documents without what was decided against."""
-        texts = [document.text for document in group]
-        if len(self._repeated):
-            texts = self._without_boilerplate(group)
+    def without(self, group: Sequence[_Kept]) -> list[str]:
+        """Return texts without what was decided against."""
+        texts = [self._cut(one) for one in group]
+        # What a cut has joined may be a line that is repeated.
+        doubtful = [at for at, one in enumerate(group) if one.number in self._has_repeated or texts[at] is not one.text]
+        if doubtful and len(self._repeated):
+            shorter = self._without_boilerplate([texts[at] for at in doubtful], [group[at].row for at in doubtful])
+            for at, text in zip(doubtful, shorter, strict=True):
+                texts[at] = text
         if self._redacts:
-            texts = [self._redacted(text, document.source) for text, document in zip(texts, group, strict=True)]
-        return [
-            document if text is document.text else Document(text, document.source, document.meta)
-            for text, document in zip(texts, group, strict=True)
-        ]
+            texts = [self._redacted(text, one.row.source) for text, one in zip(texts, group, strict=True)]
+        return texts
 
-    def _without_boilerplate(self, group: Sequence[Document]) -> list[str]:
-        batch = TextBatch([document.text for document in group])
+    def _cut(self, one: _Kept) -> str:
+        runs = self._cuts.get(self._first + one.number)
+        if not runs:
+            return one.text
+        text = without_words(TextBatch([one.text]), 0, runs)
+        self.taken_out["passages cut"] += len(runs)
+        self.samples.take("cut", one.row.source, one.text, text)
+        return text
+
+    def _without_boilerplate(self, texts: Sequence[str], rows: Sequence[Row]) -> Sequence[str]:
+        batch = TextBatch(texts)
         found = boilerplate(batch, self._repeated, self._config.boilerplate)
         if not found.any():
-            return [document.text for document in group]
+            return texts
         self.taken_out["boilerplate lines"] += int(found.sum())
-        texts = remove_lines(batch, found)
-        for document, text in zip(group, texts, strict=True):
-            if text != document.text:
+        shorter = remove_lines(batch, found)
+        for text, short, row in zip(texts, shorter, rows, strict=True):
+            if short != text:
                 self.taken_out["documents with boilerplate"] += 1
-                self.samples.take("boilerplate", document.source, document.text, text)
-        return texts if self._config.boilerplate.action == "remove" else [document.text for document in group]
+                self.samples.take("boilerplate", row.source, text, short)
+        if self._config.boilerplate.action != "remove":
+            return texts
+        return [text if short == text else short for text, short in zip(texts, shorter, strict=True)]
 
     def _redacted(self, text: str, source: str) -> str:
         redacted, counts = redact(text, self._config.privacy)
@@ -129,11 +144,17 @@ class Surgeon:
         return redacted
 
 
-def _parts(document: Document, split: Split, payload: Writing) -> Iterator[tuple[Split, str]]:
+def _with_any(repeated: Hashes, keys: Hashes, numbers: Index) -> Set[int]:
+    """Return the documents that have a line among those that are repeated, by their place in the piece."""
+    owners = np.repeat(np.arange(len(numbers)), numbers)
+    return set(owners[is_in(keys, repeated)].tolist())
+
+
+def _parts(text: str, split: Split, payload: Writing) -> Iterator[tuple[Split, str]]:
     if payload.by_tails:
-        yield from by_tail(document.text, payload.config)
-    elif document.text:
-        yield split, document.text
+        yield from by_tail(text, payload.config)
+    elif text:
+        yield split, text
 
 
 def gather(
