@@ -106,13 +106,16 @@ class TextBatch:
         # Behind every text there is a line break: no run reaches into the next.
         is_word = (self.classes & WORD) != 0
         alone = (self.classes & ALONE) != 0
-        follows = np.zeros(len(is_word), bool)
-        follows[1:] = is_word[:-1]
-        joins = follows & ~alone
-        joins[1:] &= ~alone[:-1]
-        starts = np.flatnonzero(is_word & ~joins)
+        begins = np.ones(len(is_word), bool)
+        begins[1:] = ~is_word[:-1]
         goes_on = np.zeros(len(is_word), bool)
-        goes_on[:-1] = is_word[1:] & joins[1:]
+        goes_on[:-1] = is_word[1:]
+        if alone.any():
+            begins |= alone
+            begins[1:] |= alone[:-1]
+            goes_on &= ~alone
+            goes_on[:-1] &= ~alone[1:]
+        starts = np.flatnonzero(is_word & begins)
         ends = np.flatnonzero(is_word & ~goes_on) + 1
         return self.spans(starts, ends)
 

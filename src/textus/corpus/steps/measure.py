@@ -24,7 +24,7 @@ from textus.corpus.batch import Hashes, Index, TextBatch, batches
 from textus.corpus.blemishes import may_need_repair
 from textus.corpus.clean import clean
 from textus.corpus.config import CorpusConfig
-from textus.corpus.deduplicate import content_digests
+from textus.corpus.deduplicate import content_digest
 from textus.corpus.document import Document
 from textus.corpus.duplicates.minhash import band_keys
 from textus.corpus.filters.features import features
@@ -228,7 +228,7 @@ class _Table:
 
 def _measures(documents: list[Document], batch: TextBatch, config: CorpusConfig) -> dict[str, list[str] | NDArray[Any]]:
     texts = [document.text for document in documents]
-    digests = np.frombuffer(b"".join(content_digests(batch)), ">u8").reshape(-1, 2)
+    digests = np.frombuffer(b"".join(map(content_digest, texts)), ">u8").reshape(-1, 2)
     languages, confidences = identify(texts)
     return {
         "group": [group_of(document.source) for document in documents],
