@@ -97,7 +97,7 @@ class TextBatch:
     @cached_property
     def signs(self) -> tuple[Index, NDArray[np.uint32]]:
         """Return where punctuation and symbols are, and which: a twentieth of a text, to look for any of them in."""
-        places = np.flatnonzero(self.classes & SIGN)
+        places = np.flatnonzero((self.classes & SIGN) != 0)
         return places, self.codes[places]
 
     @cached_property

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textus.corpus.batch import TextBatch
-from textus.corpus.filters.wording import FEATURES, PLACEHOLDERS, STOP_WORDS, measure, phrase
+from textus.corpus.filters.wording import FEATURES, PLACEHOLDERS, STOP_WORDS, beginnings, measure, phrase
 
 FRAGMENTS = [
     "the", "Be", "to", "lorem", "Ipsum", "dolor", "word", "42", "4x", "漢字", " ", " ", "\n",
@@ -72,7 +72,8 @@ def test_measures_of_a_thousand_texts_at_once_are_as_defined() -> None:
     st.lists(st.lists(st.sampled_from(["a", "b", "c"]), max_size=8), max_size=5), st.sampled_from(["a", "a b", "a b a"])
 )
 def test_a_phrase_is_found_within_a_text(given_words: list[list[str]], wanted: str) -> None:
-    found = phrase(TextBatch([", ".join(words).upper() for words in given_words]), wanted).tolist()
+    batch = TextBatch([", ".join(words).upper() for words in given_words])
+    found = phrase(batch, wanted, beginnings(batch, (wanted,))).tolist()
     place, expected, size = 0, [], len(wanted.split())
     for words in given_words:
         expected += [place + at for at in range(len(words)) if words[at : at + size] == wanted.split()]

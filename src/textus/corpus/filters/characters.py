@@ -33,8 +33,6 @@ FEATURES = (
             "random letters", "few kinds of letters"),
 )  # fmt: skip
 _FEWEST_PAIRS = 100
-_CLASSES = 128
-"""Sums of the flags of a character."""
 _INVISIBLE = frozenset({0xAD, 0x200B, 0x200E, 0x200F, 0xFEFF, *range(0x202A, 0x202F), *range(0x2060, 0x2065)})
 # What the second byte of two looks like in Latin-1 and, from 0x80 to 0x9F, in Windows-1252.
 _SECOND = (*range(0x80, 0xC0), *map(ord, "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"))
@@ -64,10 +62,7 @@ def measure(batch: TextBatch) -> dict[str, Column]:
 
 def _numbers(batch: TextBatch) -> Callable[[np.uint8], Index]:
     """Return a function that says how many characters of each text have a flag."""
-    kinds = np.repeat(np.arange(len(batch)) * _CLASSES, np.diff(batch.starts))
-    kinds += batch.classes
-    counts = np.bincount(kinds, minlength=len(batch) * _CLASSES).reshape(-1, _CLASSES)
-    return lambda flag: np.asarray(counts[:, (np.arange(_CLASSES) & flag) != 0].sum(1))
+    return lambda flag: count_at(np.flatnonzero((batch.classes & flag) != 0), batch.starts)
 
 
 def _hidden(batch: TextBatch) -> tuple[Index, Index]:

@@ -21,7 +21,7 @@ from textus.corpus.filters.feature import (
     total,
 )
 from textus.corpus.filters.groups import repeats, salts
-from textus.corpus.filters.wording import phrase
+from textus.corpus.filters.wording import beginnings, phrase
 
 FEATURES = (
     Feature("lines", "lines that are not blank", GOPHER, "count", "few lines", "many lines"),
@@ -148,9 +148,9 @@ def _comments(batch: TextBatch, lines: Pieces) -> Mask:
 
 def _lines_with(batch: TextBatch, phrases: tuple[str, ...]) -> Index:
     """Count the lines of each text in which one of some phrases stands whole."""
-    found = []
+    found, some = [], beginnings(batch, phrases)
     for text in phrases:
-        first = phrase(batch, text)
+        first = phrase(batch, text, some)
         begins, ends = batch.words.starts[first], batch.words.starts[first + len(text.split()) - 1]
         lines = np.searchsorted(batch.lines.starts, begins, "right") - 1
         found.append(lines[ends < batch.lines.ends[lines]])

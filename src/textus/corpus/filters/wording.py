@@ -42,6 +42,7 @@ FEATURES = (
 )  # fmt: skip
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 PLACEHOLDERS = ("lorem", "ipsum", "dolor", "amet", "consectetur", "adipiscing", "elit", "eiusmod")
+_REST = np.uint64(48)
 SENTENCE_ENDS, CLOSING = ".!?。！？", "\"'”’»)]」』）"
 
 
@@ -49,10 +50,11 @@ def measure(batch: TextBatch) -> dict[str, Column]:
     """Measure the words of each text."""
     words, numbers = batch.words, batch.words.counts
     stop_words, placeholders = np.zeros((2, len(batch)), np.int64)
+    some = beginnings(batch, STOP_WORDS + PLACEHOLDERS)
     for word in STOP_WORDS:
-        stop_words += count_at(phrase(batch, word), words.offsets) > 0
+        stop_words += count_at(phrase(batch, word, some), words.offsets) > 0
     for word in PLACEHOLDERS:
-        placeholders += count_at(phrase(batch, word), words.offsets)
+        placeholders += count_at(phrase(batch, word, some), words.offsets)
     return {
         "words": numbers,
         "mean_word_length": per(total(words.lengths, words.offsets), numbers),
@@ -61,16 +63,29 @@ def measure(batch: TextBatch) -> dict[str, Column]:
         "hashes_per_word": per(count_at(signs(batch, "#"), batch.starts), numbers),
         "ellipses_per_word": per(count_at(_ellipses(batch), batch.starts), numbers),
         "sentences": count_at(_sentence_ends(batch), batch.starts),
-        "lorem_ipsum": count_at(phrase(batch, "lorem ipsum"), words.offsets),
+        "lorem_ipsum": count_at(phrase(batch, "lorem ipsum", some), words.offsets),
         "placeholder_words": per(placeholders, numbers),
         "breaks_per_word": per(batch.lines.counts - 1, numbers),
     }
 
 
-def phrase(batch: TextBatch, text: str) -> Index:
-    """Find the words at which a phrase begins, whatever its case and what stands between its words."""
+def beginnings(batch: TextBatch, phrases: tuple[str, ...]) -> Index:
+    """Find the words with which one of some phrases may begin: few, and only these need be compared with each."""
+    return np.flatnonzero(np.take(_beginnings(phrases), (batch.word_hashes >> _REST).astype(np.uint16)))
+
+
+@cache
+def _beginnings(phrases: tuple[str, ...]) -> Mask:
+    """Mark the first bits of the hashes of first words."""
+    marks = np.zeros(1 << 16, bool)
+    marks[[int(_hashes_of(text)[0] >> _REST) for text in phrases]] = True
+    return marks
+
+
+def phrase(batch: TextBatch, text: str, places: Index) -> Index:
+    """Find those of some words at which a phrase begins, whatever its case and what stands between its words."""
     first, *others = _hashes_of(text).tolist()
-    found = np.flatnonzero(batch.word_hashes == np.uint64(first))
+    found = places[batch.word_hashes[places] == np.uint64(first)]
     for step, value in enumerate(others, 1):
         found = found[found + step < len(batch.words)]
         found = found[batch.word_hashes[found + step] == np.uint64(value)]
