@@ -295,7 +295,8 @@ def is_fresh(directory: Path, kind: str, key: str) -> bool:
 def refusals(path: Path) -> Iterator[None]:
     """Turn the machine's refusals (disk full, no permission, read-only) into a `ResourceError` that names `path`.
 
-    Libraries in Rust (safetensors, tokenizers) report them in words, as `(os error 28)`.
+    Libraries in Rust (safetensors, tokenizers) report them in words, as `(os error 28)`; numpy says of a full disk only
+    how much it could not write.
     """
     try:
         yield
@@ -304,6 +305,8 @@ def refusals(path: Path) -> Iterator[None]:
     except Exception as error:
         told = re.search(r"\(os error (\d+)\)", str(error))
         number = error.errno if isinstance(error, OSError) else int(told[1]) if told else None
+        if isinstance(error, OSError) and re.fullmatch(r"\d+ requested and \d+ written", str(error)):
+            number = errno.ENOSPC
         refused = _refusal(number, getattr(error, "filename", None) or path, path)
         if refused is None:
             raise

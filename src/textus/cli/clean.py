@@ -12,7 +12,14 @@ WORDS = "Read, repair, deduplicate and split texts into RUN/corpus, and say what
 
 def run(arguments: Sequence[str]) -> None:
     """Run the command."""
-    options = parse(stage_parser("clean", WORDS), arguments)
+    made = stage_parser("clean", WORDS)
+    made.add_argument("--rank", metavar="R", help="which of `world` equal commands this is, from 0 (corpus.work.rank)")
+    made.add_argument("--world", metavar="W", help="how many such commands share the work (corpus.work.world)")
+    options = parse(made, arguments)
+    # The number of ranks first: a rank is held against it.
+    options.items += [
+        f"corpus.work.{name}={value}" for name in ("world", "rank") if (value := getattr(options, name)) is not None
+    ]
     if stop_early(options):
         return
     from textus.verbs.clean import clean

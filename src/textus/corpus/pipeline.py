@@ -132,17 +132,16 @@ class _Pipeline:
             corpus = Corpus.open(self.directory)
             keep_trail(corpus, measured, decided / DECISIONS)
         except TextusError:
-            self.bench.undo_little()
+            if self.config.work.world == 1:  # another rank may wait for what was made here
+                self.bench.undo_little()
             raise
         except BaseException:
             self.bench.prune()
             raise
         finally:
             self.bench.carrier.stop()
-        if not self.config.work.keep:
-            self.bench.clear()
-        elif self.config.work.world == 1:  # another rank may still look at what this one needs no more
-            self.bench.tidy()
+        if self.config.work.world == 1:  # another rank may still look at what this one needs no more
+            self.bench.tidy() if self.config.work.keep else self.bench.clear()
         return corpus
 
     def _pieces(self, parts: Sequence[Part | Staged], held_out: bool) -> list[Piece]:

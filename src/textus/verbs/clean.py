@@ -22,5 +22,5 @@ def clean(
 ) -> Corpus:
     """Make the corpus of a run from files and folders of text, or reopen it when nothing has changed."""
     resolved = resolve(inputs, out, settings)
-    with locked(resolved.directory):
+    with locked(resolved.directory, shared=resolved.corpus.work.world > 1):
         return Stages(resolved, progress).corpus

@@ -1,4 +1,4 @@
-"""One process at a time in a run's directory."""
+"""One process at a time in a run's directory, or several that share one work."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ FILE = ".lock"
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
+def locked(directory: Path, *, shared: bool = False) -> Iterator[None]:
     """Make `directory` ours while the block runs, and take it away again where the block has left it empty.
 
-    Raises `ResourceError` where another process is at work in it. Does nothing where the system has no such locks.
+    `shared` lets others in who say so too: the ranks that do one work together. Raises `ResourceError` where another
+    process is at work in it. Does nothing where the system has no such locks.
     """
     try:
         import fcntl  # absent on Windows
@@ -28,11 +29,14 @@ def locked(directory: Path) -> Iterator[None]:
     made = [place for place in (directory, *directory.parents) if not place.exists()]
     path = directory / FILE
     with storage.refusals(path):
-        directory.mkdir(parents=True, exist_ok=True)
         while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            directory.mkdir(parents=True, exist_ok=True)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            except FileNotFoundError:
+                continue  # another rank has ended just now, and left no directory
+            try:
+                fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             except BlockingIOError:
                 holder = os.pread(descriptor, 20, 0).decode("ascii", "replace")
                 os.close(descriptor)
@@ -51,6 +55,8 @@ def locked(directory: Path) -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):
+            if shared:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # only the last one takes the file away
             path.unlink()
         os.close(descriptor)
         with suppress(OSError):  # what is not empty stays

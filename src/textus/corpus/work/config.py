@@ -20,7 +20,8 @@ class WorkConfig(Settings):
     rank: Natural = 0
     """Which of `world` equal commands this is, where several machines share a disk and each runs the same command."""
     world: Count = 1
-    """How many such commands there are; each does its share of the pieces and waits for the others'."""
+    """How many such commands there are; each does its share of the pieces and waits for the others'. What they make
+    beside the corpus is kept, whatever `keep` says."""
     task_mb: Positive = 16.0
     """Megabytes of input in one piece; doubled until there are at most 4096 pieces. Decides how files are cut."""
     memory_mb: Positive = 1024.0
