@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from textus.checkpoint import training_state
+from textus.training.log import OF_THE_MACHINE
 
 MASTER = """
 import contextlib, json, os, re, signal, sys
@@ -62,7 +63,7 @@ other, but what takes Python seconds to load is there already. It can be told to
 file: that is a moment in time which is the same on a quiet machine and on a busy one."""
 
 
-CLOCKS = ("seconds", "waited", "peak_memory_bytes", "directory")
+CLOCKS = (*OF_THE_MACHINE, "directory")
 """What may differ between equal runs."""
 TIMED = (
     "result.json",

@@ -18,7 +18,7 @@ _PLAIN = ((0x2010, 0x2028), (0x2030, 0x205F), (0x20A0, 0x20C0))
 def may_need_repair(batch: TextBatch) -> NDArray[np.bool_]:
     r"""Tell which texts `clean` may change; all others stay as they are, whatever the settings.
 
-    >>> texts = ["To be, or\n\tnot to be — “Ça va ?”\n\nEnd", "at the end: \n", "cafe\u0301", "Itâ€™s", "\r\n"]
+    >>> texts = ["To be, or\n\tnot to be — Ça va ?\n\nEnd", "at the end: \n", "cafe\u0301", "Itâ€™s", "\r\n"]
     >>> may_need_repair(TextBatch(texts)).tolist()
     [False, True, True, True, True]
     """
