@@ -71,7 +71,8 @@ def measure(batch: TextBatch) -> dict[str, Column]:
 
 def beginnings(batch: TextBatch, phrases: tuple[str, ...]) -> Index:
     """Find the words with which one of some phrases may begin: few, and only these need be compared with each."""
-    return np.flatnonzero(np.take(_beginnings(phrases), (batch.word_hashes >> _REST).astype(np.uint16)))
+    may_begin: Mask = np.take(_beginnings(phrases), (batch.word_hashes >> _REST).astype(np.uint16))
+    return np.flatnonzero(may_begin)
 
 
 @cache
@@ -85,7 +86,7 @@ def _beginnings(phrases: tuple[str, ...]) -> Mask:
 def phrase(batch: TextBatch, text: str, places: Index) -> Index:
     """Find those of some words at which a phrase begins, whatever its case and what stands between its words."""
     first, *others = _hashes_of(text).tolist()
-    found = places[batch.word_hashes[places] == np.uint64(first)]
+    found: Index = places[batch.word_hashes[places] == np.uint64(first)]
     for step, value in enumerate(others, 1):
         found = found[found + step < len(batch.words)]
         found = found[batch.word_hashes[found + step] == np.uint64(value)]
