@@ -306,7 +306,7 @@ def peer(path: Path) -> None:
     from datatrove.pipeline.readers import JsonlReader
     from datatrove.pipeline.writers import JsonlWriter
 
-    clock, folder = Clock(), path.parent / "peer"
+    clock, folder = Clock(), path.parent / f"peer_{path.stem}"
     filters = [GopherRepetitionFilter(), GopherQualityFilter(), C4QualityFilter(), FineWebQualityFilter()]
 
     def judged(documents: Any, rank: int = 0, world_size: int = 1) -> Any:

@@ -6,7 +6,7 @@ of a language is repeated as well; what tells boilerplate is that it stands arou
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -19,6 +19,7 @@ from textus.corpus.passages.config import BoilerplateConfig
 Mask = NDArray[np.bool_]
 _LONGEST_LINE = 40
 """Words; a longer line is a paragraph, and a repeated paragraph a passage."""
+_MOST_WORDS = 2**16 - 1
 _INNER_LINES, _INNER_WORDS = 3, 12
 """A block in the middle of a document is boilerplate only from so many lines and words on."""
 _CODE_LINES, _INDENTED_LINES = 0.25, 0.3
@@ -41,18 +42,45 @@ def line_keys(batch: TextBatch) -> LineCounts:
     >>> len(line_keys(TextBatch(["All rights reserved\n}\n", "all rights  reserved", "All rights reserved"])).keys)
     2
     """
-    return counted(candidate_lines(batch)[0])
+    return counted(candidate_lines(batch).keys)
 
 
-def candidate_lines(batch: TextBatch) -> tuple[Hashes, Index]:
-    """Return the keys of the lines of each text that could be boilerplate, each once, and where each text's begin."""
-    candidates = np.flatnonzero(_Lines(batch).candidates)
+@dataclass(frozen=True)
+class CandidateLines:
+    """The lines of some texts that could be boilerplate, each once a text."""
+
+    keys: Hashes
+    words: NDArray[np.uint16]
+    """How many words each has in its text, wherever it stands."""
+    numbers: Index
+    """How many of them each text has."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[CandidateLines]) -> CandidateLines:
+        """Put those of several batches behind one another."""
+        return cls(*map(np.concatenate, zip(*((part.keys, part.words, part.numbers) for part in parts), strict=True)))
+
+    def doubtful(self, repeated: Hashes, config: BoilerplateConfig) -> NDArray[np.bool_]:
+        """Tell which texts may have boilerplate: no others have repeated lines of enough words in all."""
+        words = np.where(is_in(self.keys, repeated), self.words, 0)
+        ends = np.cumsum(self.numbers)
+        sums = _cumulated(words.astype(np.int64))
+        return np.asarray(sums[ends] - sums[ends - self.numbers] >= config.minimum_words)
+
+
+def candidate_lines(batch: TextBatch) -> CandidateLines:
+    """Find the lines of each text that could be boilerplate."""
+    lines = _Lines(batch)
+    candidates = np.flatnonzero(lines.candidates)
     keys, owners = batch.line_hashes[candidates], batch.lines.owners[candidates]
     order = np.lexsort((keys, owners))
     keys, owners = keys[order], owners[order]
     is_first = np.ones(len(keys), bool)
     is_first[1:] = (keys[1:] != keys[:-1]) | (owners[1:] != owners[:-1])
-    return keys[is_first], np.searchsorted(owners[is_first], np.arange(len(batch) + 1))
+    first = np.flatnonzero(is_first)
+    words = np.diff(_cumulated(lines.num_words[candidates[order]])[np.append(first, len(keys))])
+    numbers = np.bincount(owners[first], minlength=len(batch))
+    return CandidateLines(keys[first], np.minimum(words, _MOST_WORDS).astype(np.uint16), numbers)
 
 
 def counted(keys: Hashes) -> LineCounts:

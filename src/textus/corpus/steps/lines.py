@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from textus.corpus.batch import Hashes, Index
-from textus.corpus.passages.boilerplate import LineCounts, counted, merged, repeated_lines
+from textus.corpus.passages.boilerplate import CandidateLines, LineCounts, counted, merged, repeated_lines
 from textus.corpus.passages.config import BoilerplateConfig
-from textus.corpus.steps.measure import LINE_OFFSETS, LINES
+from textus.corpus.steps.measure import LINES
 from textus.corpus.steps.table import Measured
 
 REPEATED = "repeated.npy"
@@ -33,16 +32,17 @@ def count_lines(place: Path, payload: Counting) -> Mapping[str, Any]:
     """Write the keys of a piece's lines in order, and how many documents have each."""
     piece = payload.piece
     is_first = np.load(payload.first, mmap_mode="r")[piece.start : piece.stop]
-    keys, numbers = lines_of(piece)
-    found = counted(keys[np.repeat(is_first, numbers)])
+    lines = lines_of(piece)
+    found = counted(lines.keys[np.repeat(is_first, lines.numbers)])
     np.save(place / _KEYS, found.keys)
     np.save(place / _COUNTS, found.documents)
     return {"documents": int(is_first.sum()), "lines": len(found.keys)}
 
 
-def lines_of(piece: Measured) -> tuple[Hashes, Index]:
-    """Return the keys of the lines of a piece's documents that could be boilerplate, and how many each has."""
-    return np.load(piece.place / LINES), np.diff(np.load(piece.place / LINE_OFFSETS))
+def lines_of(piece: Measured) -> CandidateLines:
+    """Return the lines of a piece's documents that could be boilerplate."""
+    with np.load(piece.place / LINES) as file:
+        return CandidateLines(**file)
 
 
 @dataclass(frozen=True)

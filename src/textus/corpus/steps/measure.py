@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from textus import fingerprint, storage
 from textus.corpus.arrow import column, strings
-from textus.corpus.batch import Hashes, Index, TextBatch, batches
+from textus.corpus.batch import Hashes, TextBatch, batches
 from textus.corpus.blemishes import may_need_repair
 from textus.corpus.clean import clean
 from textus.corpus.config import CorpusConfig
@@ -31,16 +31,16 @@ from textus.corpus.filters.features import features
 from textus.corpus.filters.language import identify
 from textus.corpus.inputs import Part
 from textus.corpus.log import ReadLog
-from textus.corpus.passages.boilerplate import candidate_lines
+from textus.corpus.passages.boilerplate import CandidateLines, candidate_lines
 from textus.corpus.privacy.find import count
 from textus.corpus.read import read_part
 from textus.corpus.steps.samples import Samples
 from textus.corpus.store import DocumentWriter, read_file
 
-VERSION = 3
+VERSION = 4
 """Raised whenever the same input and settings give other documents or measures."""
 DOCUMENTS, TABLE, LOG = "documents", "table.parquet", "log.json"
-BANDS, LINES, LINE_OFFSETS = "bands.npy", "lines.npy", "line_offsets.npy"
+BANDS, LINES = "bands.npy", "lines.npz"
 _GROUP_ROWS = 20_000
 _LICENCES = ("license", "licence", "rights")
 
@@ -165,8 +165,7 @@ def measure(place: Path, piece: Piece) -> Mapping[str, Any]:
     config = piece.config
     log, repairs, table = ReadLog(stop=config.unreadable == "stop"), Repairs(), _Table(place / TABLE)
     bands: list[Hashes] = []
-    lines: list[Hashes] = []
-    numbers: list[Index] = []
+    lines: list[CandidateLines] = []
     with DocumentWriter(place, DOCUMENTS) as writer:
         for group in batches(piece.source.documents(config, log)):
             documents, batch = repairs.repaired(group, config)
@@ -174,14 +173,11 @@ def measure(place: Path, piece: Piece) -> Mapping[str, Any]:
                 writer.append(document)
             table.append(_measures(documents, batch, config))
             bands.append(band_keys(batch, config.duplicates))
-            keys, offsets = candidate_lines(batch)
-            lines.append(keys)
-            numbers.append(np.diff(offsets))
+            lines.append(candidate_lines(batch))
     table.close()
     if bands:
         np.save(place / BANDS, np.concatenate(bands).T)
-        np.save(place / LINES, np.concatenate(lines))
-        np.save(place / LINE_OFFSETS, np.cumsum(np.concatenate([np.zeros(1, np.int64), *numbers])))
+        np.savez(place / LINES, **vars(CandidateLines.joined(lines)))
     storage.write_json(place / LOG, {"log": log.as_dict(), **repairs.as_dict()})
     return {"documents": writer.count, "bytes": writer.num_bytes}
 

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from textus import fingerprint, storage
-from textus.corpus.batch import Hashes, Index, TextBatch, batches
+from textus.corpus.batch import TextBatch, batches
 from textus.corpus.config import CorpusConfig
-from textus.corpus.passages.boilerplate import boilerplate, is_in, remove_lines
+from textus.corpus.passages.boilerplate import boilerplate, remove_lines
 from textus.corpus.passages.cut import without_words
 from textus.corpus.privacy.config import KINDS
 from textus.corpus.privacy.find import redact
@@ -97,14 +97,19 @@ class Surgeon:
         self._cuts = read_cuts(payload.cuts, piece.start, piece.stop)
         self._redacts = any(config.privacy.of(kind) == "redact" for kind in KINDS)
         self._repeated = np.load(payload.lines / REPEATED) if payload.lines else np.zeros(0, np.uint64)
-        self._has_repeated = _with_any(self._repeated, *lines_of(piece)) if len(self._repeated) else set()
+        lines = lines_of(piece) if len(self._repeated) else None
+        self._is_doubtful = lines.doubtful(self._repeated, config.boilerplate) if lines else np.zeros(0, bool)
 
     def without(self, group: Sequence[_Kept]) -> list[str]:
         """Return texts without what was decided against."""
         texts = [self._cut(one) for one in group]
         # What a cut has joined may be a line that is repeated.
-        doubtful = [at for at, one in enumerate(group) if one.number in self._has_repeated or texts[at] is not one.text]
-        if doubtful and len(self._repeated):
+        doubtful = [
+            at
+            for at, one in enumerate(group)
+            if len(self._repeated) and (self._is_doubtful[one.number] or texts[at] is not one.text)
+        ]
+        if doubtful:
             shorter = self._without_boilerplate([texts[at] for at in doubtful], [group[at].row for at in doubtful])
             for at, text in zip(doubtful, shorter, strict=True):
                 texts[at] = text
@@ -142,12 +147,6 @@ class Surgeon:
             self.taken_out.update({f"redacted: {kind}": count for kind, count in counts.items()})
             self.samples.take("redacted", source, text, redacted)
         return redacted
-
-
-def _with_any(repeated: Hashes, keys: Hashes, numbers: Index) -> Set[int]:
-    """Return the documents that have a line among those that are repeated, by their place in the piece."""
-    owners = np.repeat(np.arange(len(numbers)), numbers)
-    return set(owners[is_in(keys, repeated)].tolist())
 
 
 def _parts(text: str, split: Split, payload: Writing) -> Iterator[tuple[Split, str]]:
