@@ -118,3 +118,13 @@ def test_what_straddles_leaves_training() -> None:
     found = Overlaps(np.array([9, 9, 9, 1]), np.full(4, 10), np.full(4, 10))
     held_out = np.array([True, False, True, False])
     assert straddling(pairs, found, held_out, 0.5).tolist() == [1]
+
+
+@given(st.lists(PASSAGES, min_size=1, max_size=8), st.lists(PASSAGES, min_size=1, max_size=8))
+@settings(max_examples=25)
+def test_every_document_that_shows_another_is_a_holder(train, held_out) -> None:
+    texts = [text_of(one) for one in train]
+    index = HeldOut(*sets_of([text_of(one) for one in held_out]), CONFIG)
+    hashes, offsets = TextBatch(texts).ngrams(5)
+    holders = index.holders((hashes >> np.uint64(32)).astype(np.uint32), offsets)
+    assert set(index.seen_in(*sets_of(texts)).train.tolist()) <= set(holders.tolist())

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textus.corpus.batch import TextBatch
-from textus.corpus.passages.boilerplate import boilerplate, line_keys, merged, remove_lines, repeated_lines
+from textus.corpus.passages.boilerplate import (
+    CandidateLines,
+    boilerplate,
+    candidate_lines,
+    line_keys,
+    merged,
+    remove_lines,
+    repeated_lines,
+)
 from textus.corpus.passages.config import BoilerplateConfig
 
 CONFIG = BoilerplateConfig(minimum_documents=2, minimum_words=4)
@@ -130,3 +138,12 @@ def test_nothing_is_added_and_the_order_stays(texts: list[str]) -> None:
 def test_nothing_much_is_borne(texts: list[str]) -> None:
     assert cleaned(texts) == texts
     assert len(merged([]).keys) == 0
+
+
+@given(st.lists(st.lists(st.sampled_from(LINES), max_size=8).map("\n".join), min_size=1, max_size=6))
+def test_a_text_that_is_not_doubtful_has_no_boilerplate(texts: list[str]) -> None:
+    batch = TextBatch(texts)
+    lines = CandidateLines.joined([candidate_lines(TextBatch([text])) for text in texts])
+    repeated = repeated_lines(line_keys(batch), len(texts), CONFIG)
+    found = boilerplate(batch, repeated, CONFIG)
+    assert set(batch.lines.owners[found].tolist()) <= set(np.flatnonzero(lines.doubtful(repeated, CONFIG)).tolist())
