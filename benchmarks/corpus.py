@@ -163,9 +163,15 @@ def told(found: dict[str, Any], num_bytes: int) -> None:
         "mb": round(num_bytes / 1e6, 2),
         "cpu_s": round(seconds, 2),
         "mb_per_cpu_s": round(num_bytes / 1e6 / seconds, 2),
-        "peak_mb": round(max(own.ru_maxrss, others.ru_maxrss) / 1024),
+        "peak_mb": round(peak_bytes() / 1e6),
     }
     print(json.dumps({**whole, **found}))
+
+
+def peak_bytes() -> float:
+    """Return the most memory that this process has had; what `getrusage` says includes its parent's before it began."""
+    status = Path("/proc/self/status").read_text("ascii")
+    return 1024 * float(status.partition("VmHWM:")[2].split()[0])
 
 
 class Clock:
@@ -218,7 +224,11 @@ def clean(path: Path) -> None:
         record = json.loads((corpus.directory / "report.json").read_text("utf-8"))
     num_bytes = sum(source["read"]["bytes"] for source in record["sources"].values())
     parts.seconds["read, write"] = steps.seconds["measured"] - sum(parts.seconds.values())
-    counts = {"documents": record["documents"]["read"], "kept": record["documents"]["kept"], "start_cpu_s": began}
+    counts = {
+        "documents": record["documents"]["read"],
+        "kept": record["documents"]["kept"],
+        "start_cpu_s": round(began, 2),
+    }
     told({**counts, "steps": steps.rates(num_bytes), "parts of measured": parts.rates(num_bytes)}, num_bytes)
 
 
