@@ -19,7 +19,7 @@ from typing import Any
 
 import zstandard
 
-from textus.corpus.batch import BATCH_CHARACTERS, TextBatch
+from textus.corpus.batch import TextBatch, text_batches
 from textus.corpus.contamination import index as items_index
 from textus.corpus.contamination.config import ContaminationConfig
 from textus.corpus.contamination.items import read_items
@@ -45,19 +45,6 @@ def megabytes(texts: Sequence[str]) -> float:
     return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) / 1e6
 
 
-def groups(texts: Sequence[str]) -> Iterator[list[str]]:
-    group: list[str] = []
-    size = 0
-    for text in texts:
-        group.append(text)
-        size += len(text)
-        if size >= BATCH_CHARACTERS:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
-
-
 class Clock:
     """CPU seconds by name, over many batches."""
 
@@ -80,11 +67,10 @@ class Clock:
 def batches(texts: Sequence[str], clock: Clock) -> Iterator[tuple[int, TextBatch]]:
     """Make batches with words and their hashes, which all parts share, and time that by itself."""
     first = 0
-    for group in groups(texts):
-        batch = TextBatch(group)
+    for batch in text_batches(texts):
         clock.time("words and their hashes, shared", lambda batch=batch: batch.word_hashes)
         yield first, batch
-        first += len(group)
+        first += len(batch)
 
 
 def f1(text: str, clean: str) -> float:

@@ -71,3 +71,14 @@ def test_a_text_of_one_line_is_cut_in_bounded_memory(tmp_path: Path, monkeypatch
     code, told, memory = peak("clean", text, "-o", "new", *settings)
     assert code == 0, told
     assert memory < GIGABYTE // 2
+
+
+def test_a_text_of_one_line_is_cut_in_bounded_memory_by_every_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tenth of 1 GB, whose characters alone would be too many to hold twice."""
+    monkeypatch.chdir(tmp_path)
+    text = line("a.txt.zst", b"once ", b" upon a time", GIGABYTE // 10)
+    code, told, memory = peak("clean", text, "-o", "new", "corpus.maximum_document_mb=1")
+    assert code == 0, told
+    assert memory < GIGABYTE * 42 // 100

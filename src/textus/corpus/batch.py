@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Protocol, TypeVar
@@ -215,34 +215,30 @@ class HasText(Protocol):
 
 
 T = TypeVar("T", bound=HasText)
+Item = TypeVar("Item")
 
 
 def batches(documents: Iterable[T], characters: int = BATCH_CHARACTERS) -> Iterator[list[T]]:
     """Take documents in groups of about so many characters, one at least."""
-    group: list[T] = []
+    return _grouped(documents, lambda document: len(document.text), characters)
+
+
+def text_batches(texts: Iterable[str], characters: int = BATCH_CHARACTERS) -> Iterator[TextBatch]:
+    """Take texts in batches of about so many characters, one text at least."""
+    return map(TextBatch, _grouped(texts, len, characters))
+
+
+def _grouped(items: Iterable[Item], length: Callable[[Item], int], characters: int) -> Iterator[list[Item]]:
+    group: list[Item] = []
     size = 0
-    for document in documents:
-        group.append(document)
-        size += len(document.text)
+    for item in items:
+        group.append(item)
+        size += length(item)
         if size >= characters:
             yield group
             group, size = [], 0
     if group:
         yield group
-
-
-def text_batches(texts: Iterable[str], characters: int = BATCH_CHARACTERS) -> Iterator[TextBatch]:
-    """Take texts in batches of about so many characters, one text at least."""
-    group: list[str] = []
-    size = 0
-    for text in texts:
-        group.append(text)
-        size += len(text)
-        if size >= characters:
-            yield TextBatch(group)
-            group, size = [], 0
-    if group:
-        yield TextBatch(group)
 
 
 def mixed(values: Hashes) -> Hashes:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textus import fingerprint, storage
+from textus.corpus.batch import batches
 from textus.corpus.corpus import Corpus
 from textus.corpus.document import Document
 from textus.dataset.shard import DataHash, ShardWriter, TokenShard
@@ -107,19 +108,6 @@ def _encode(
     documents: Iterable[Document], tokenizer: Tokenizer, task: Task
 ) -> Iterator[tuple[Document, npt.NDArray[np.uint32]]]:
     """Encode documents in batches of bounded size."""
-    for batch in _batches(documents):
+    for batch in batches(documents, _BATCH_CHARACTERS):
         yield from zip(batch, tokenizer.encode_batch([document.text for document in batch]), strict=True)
         task.advance(sum(document.num_bytes for document in batch))
-
-
-def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    batch: list[Document] = []
-    size = 0
-    for document in documents:
-        batch.append(document)
-        size += len(document.text)
-        if size >= _BATCH_CHARACTERS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch

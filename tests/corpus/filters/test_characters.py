@@ -8,6 +8,7 @@ import string
 import unicodedata
 from collections import Counter
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textus.corpus.batch import TextBatch
-from textus.corpus.filters.characters import FEATURES, measure
+from textus.corpus.filters import characters
+from textus.corpus.filters.characters import measure
 
 INVISIBLE = "\xad\u200b\u200e\u200f\ufeff\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062\u2063\u2064"
 FRAGMENTS = [
@@ -62,25 +64,19 @@ def oracle(text: str) -> dict[str, float]:
     }
 
 
-def check(given_texts: list[str]) -> None:
-    found = measure(TextBatch(given_texts))
-    assert list(found) == [feature.name for feature in FEATURES]
-    for number, text in enumerate(given_texts):
-        for name, wanted in oracle(text).items():
-            assert float(found[name][number]) == pytest.approx(wanted, rel=1e-6, nan_ok=True), (name, text)
-
-
 @settings(max_examples=40)
 @given(texts)
-def test_measures_are_as_defined(given_texts: list[str]) -> None:
-    check(given_texts)
+def test_measures_are_as_defined(hold_to_definition: Any, given_texts: list[str]) -> None:
+    hold_to_definition(characters, oracle, given_texts)
 
 
-def test_measures_of_a_thousand_texts_at_once_are_as_defined() -> None:
+def test_measures_of_a_thousand_texts_at_once_are_as_defined(hold_to_definition: Any) -> None:
     generator = random.Random(0)
-    check(
+    hold_to_definition(
+        characters,
+        oracle,
         ["".join(generator.choices(FRAGMENTS, k=generator.randrange(30))) for _ in range(1000)]
-        + ["ab" * 50, "ab" * 50 + "c"]
+        + ["ab" * 50, "ab" * 50 + "c"],
     )
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import random
 import re
+from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textus.corpus.batch import TextBatch
-from textus.corpus.filters.layout import BULLETS, FEATURES, LINE_ENDS, POLICIES, measure
+from textus.corpus.filters import layout
+from textus.corpus.filters.layout import BULLETS, LINE_ENDS, POLICIES
 
 LINES = [
     "", "", " ", "\t", "- one", "• two", "  * three", "And so on...", "more…", "..", "\u3000wide",
@@ -70,20 +71,14 @@ def oracle(text: str) -> dict[str, float]:
     }
 
 
-def check(given_texts: list[str]) -> None:
-    found = measure(TextBatch(given_texts))
-    assert list(found) == [feature.name for feature in FEATURES]
-    for number, text in enumerate(given_texts):
-        for name, wanted in oracle(text).items():
-            assert float(found[name][number]) == pytest.approx(wanted, rel=1e-6, nan_ok=True), (name, text)
-
-
 @settings(max_examples=40)
 @given(texts)
-def test_measures_are_as_defined(given_texts: list[str]) -> None:
-    check(given_texts)
+def test_measures_are_as_defined(hold_to_definition: Any, given_texts: list[str]) -> None:
+    hold_to_definition(layout, oracle, given_texts)
 
 
-def test_measures_of_a_thousand_texts_at_once_are_as_defined() -> None:
+def test_measures_of_a_thousand_texts_at_once_are_as_defined(hold_to_definition: Any) -> None:
     generator = random.Random(0)
-    check(["\n".join(generator.choices(LINES, k=generator.randrange(30))) for _ in range(1000)])
+    hold_to_definition(
+        layout, oracle, ["\n".join(generator.choices(LINES, k=generator.randrange(30))) for _ in range(1000)]
+    )

@@ -6,13 +6,13 @@ import math
 import random
 import re
 import unicodedata
+from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textus.corpus.batch import TextBatch
-from textus.corpus.filters.markup import FEATURES, measure
+from textus.corpus.filters import markup
 
 BASE64 = "aGVsbG8gd29ybGQ0+/=" * 3
 FRAGMENTS = [
@@ -49,20 +49,14 @@ def oracle(text: str) -> dict[str, float]:
     }
 
 
-def check(given_texts: list[str]) -> None:
-    found = measure(TextBatch(given_texts))
-    assert list(found) == [feature.name for feature in FEATURES]
-    for number, text in enumerate(given_texts):
-        for name, wanted in oracle(text).items():
-            assert float(found[name][number]) == pytest.approx(wanted, rel=1e-6, nan_ok=True), (name, text)
-
-
 @settings(max_examples=40)
 @given(texts)
-def test_measures_are_as_defined(given_texts: list[str]) -> None:
-    check(given_texts)
+def test_measures_are_as_defined(hold_to_definition: Any, given_texts: list[str]) -> None:
+    hold_to_definition(markup, oracle, given_texts)
 
 
-def test_measures_of_a_thousand_texts_at_once_are_as_defined() -> None:
+def test_measures_of_a_thousand_texts_at_once_are_as_defined(hold_to_definition: Any) -> None:
     generator = random.Random(0)
-    check(["".join(generator.choices(FRAGMENTS, k=generator.randrange(30))) for _ in range(1000)])
+    hold_to_definition(
+        markup, oracle, ["".join(generator.choices(FRAGMENTS, k=generator.randrange(30))) for _ in range(1000)]
+    )

@@ -7,13 +7,14 @@ import random
 import re
 import unicodedata
 from itertools import pairwise
+from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textus.corpus.batch import TextBatch
-from textus.corpus.filters.wording import FEATURES, PLACEHOLDERS, STOP_WORDS, beginnings, measure, phrase
+from textus.corpus.filters import wording
+from textus.corpus.filters.wording import PLACEHOLDERS, STOP_WORDS, beginnings, phrase
 
 FRAGMENTS = [
     "the", "Be", "to", "lorem", "Ipsum", "dolor", "word", "42", "4x", "漢字", " ", " ", "\n",
@@ -49,23 +50,17 @@ def oracle(text: str) -> dict[str, float]:
     }
 
 
-def check(given_texts: list[str]) -> None:
-    found = measure(TextBatch(given_texts))
-    assert list(found) == [feature.name for feature in FEATURES]
-    for number, text in enumerate(given_texts):
-        for name, wanted in oracle(text).items():
-            assert float(found[name][number]) == pytest.approx(wanted, rel=1e-6, nan_ok=True), (name, text)
-
-
 @settings(max_examples=40)
 @given(texts)
-def test_measures_are_as_defined(given_texts: list[str]) -> None:
-    check(given_texts)
+def test_measures_are_as_defined(hold_to_definition: Any, given_texts: list[str]) -> None:
+    hold_to_definition(wording, oracle, given_texts)
 
 
-def test_measures_of_a_thousand_texts_at_once_are_as_defined() -> None:
+def test_measures_of_a_thousand_texts_at_once_are_as_defined(hold_to_definition: Any) -> None:
     generator = random.Random(0)
-    check(["".join(generator.choices(FRAGMENTS, k=generator.randrange(30))) for _ in range(1000)])
+    hold_to_definition(
+        wording, oracle, ["".join(generator.choices(FRAGMENTS, k=generator.randrange(30))) for _ in range(1000)]
+    )
 
 
 @given(

@@ -5,11 +5,11 @@ The corpus stage does the same with files between the steps, so that memory does
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 
-from textus.corpus.batch import BATCH_CHARACTERS, Index, TextBatch
+from textus.corpus.batch import Index, text_batches
 from textus.corpus.duplicates.candidates import Pairs, candidate_pairs, merged
 from textus.corpus.duplicates.config import DuplicatesConfig
 from textus.corpus.duplicates.minhash import band_keys
@@ -25,7 +25,7 @@ def verified_pairs(texts: Iterable[str], config: DuplicatesConfig) -> tuple[Pair
     ([[0, 2]], [1.0])
     """
     keys, sets = [np.zeros((0, config.bands), np.uint64)], []
-    for batch in _batches(texts):
+    for batch in text_batches(texts):
         keys.append(band_keys(batch, config))
         sets.append(shingle_sets(batch, config.words))
     table = np.concatenate(keys)
@@ -41,16 +41,3 @@ def joined(parts: Iterable[tuple[Shingles, Index]]) -> tuple[Shingles, Index]:
         shingles.append(part)
         sizes.append(np.diff(offsets))
     return np.concatenate(shingles), np.cumsum(np.concatenate(sizes))
-
-
-def _batches(texts: Iterable[str]) -> Iterator[TextBatch]:
-    group: list[str] = []
-    size = 0
-    for text in texts:
-        group.append(text)
-        size += len(text)
-        if size >= BATCH_CHARACTERS:
-            yield TextBatch(group)
-            group, size = [], 0
-    if group:
-        yield TextBatch(group)

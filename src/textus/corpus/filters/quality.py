@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from textus.corpus.batch import BATCH_CHARACTERS, Hashes, TextBatch
+from textus.corpus.batch import Hashes, TextBatch, text_batches
 from textus.corpus.filters.feature import Column
 from textus.corpus.filters.regression import Rows, area_under_curve, fit, sigmoid
 from textus.errors import ArtefactError, CorpusError
@@ -120,7 +120,7 @@ class _Kind:
 
     @classmethod
     def of(cls, texts: Iterable[str], name: str) -> _Kind:
-        parts = [_rows(batch) for batch in _batches(texts)]
+        parts = [_rows(batch) for batch in text_batches(_enough(texts))]
         rows = Rows.joined([part for part, _ in parts], BUCKETS)
         held_out = np.concatenate([np.zeros(0, bool), *(hashes % _HELD_OUT == 0 for _, hashes in parts)])
         if len(rows) < FEWEST_TEXTS or held_out.sum() < 2 or (~held_out).sum() < 2:
@@ -131,20 +131,14 @@ class _Kind:
         return cls(rows, held_out)
 
 
-def _batches(texts: Iterable[str]) -> Iterator[TextBatch]:
-    """Put texts together, those that have words, until there are enough to learn from."""
-    group: list[str] = []
-    size = total = 0
+def _enough(texts: Iterable[str]) -> Iterator[str]:
+    """Take texts until there are enough to learn from."""
+    total = 0
     for text in texts:
-        group.append(text)
-        size, total = size + len(text), total + len(text)
-        if size >= BATCH_CHARACTERS:
-            yield TextBatch(group)
-            group, size = [], 0
+        yield text
+        total += len(text)
         if total >= MOST_CHARACTERS:
             break
-    if group:
-        yield TextBatch(group)
 
 
 def _rows(batch: TextBatch) -> tuple[Rows, Hashes]:

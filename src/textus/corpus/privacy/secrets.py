@@ -28,7 +28,6 @@ _UNDERSCORED = re.compile(
 )
 _UNDERSCORED_MARKERS = ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "_pat_", "hf_", "k_live_", "k_test_")
 _NAMES = ("secret", "token", "passw", "key", "credential")
-_ASSIGNED = re.compile(r"[A-Za-z0-9_]{1,26}[\"']?\]?[ \t]{0,3}(?::=|=>|[:=])")
 _ASSIGNED = re.compile(
     r"(?i)(?:secret|token|passw(?:or)?d|credential|(?:api|access|auth|private|account|encryption)[_.-]?key)s?"
     r"[A-Za-z0-9_]{0,16}[\"']?\]?[ \t]{0,3}(?::=|=>|[:=])[ \t]{0,3}"

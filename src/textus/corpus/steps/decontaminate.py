@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from textus.corpus.steps.measure import DOCUMENTS
 from textus.corpus.steps.table import Measured
 from textus.corpus.store import read_documents
 
-MATCHES, SETS = "matches.npy", "sets.json"
+SETS = "sets.json"
 _HITS = "hits.npy"
 
 
@@ -70,7 +70,6 @@ def judge(place: Path, payload: Judgement) -> Mapping[str, Any]:
         rows = rows[np.load(payload.first, mmap_mode="r")[rows[:, 0]]]
     hits = Hits(*rows.T)
     found = match(hits, index, payload.documents, payload.config)
-    np.save(place / MATCHES, np.stack((found.documents, found.items, found.starts, found.ends), axis=1))
     storage.write_json(place / SETS, _by_set(found, index))
     is_cut = payload.config.action == "cut"
     cut = zip(*(column.tolist() for column in spans(hits, found, index)), strict=True) if is_cut else ()
@@ -105,11 +104,3 @@ def _by_set(found: Matches, index: ItemIndex) -> dict[str, Any]:
 def _index(config: ContaminationConfig, identity: str) -> ItemIndex:
     """Read the evaluation sets once in a process."""
     return build_index(read_items(config.against), config)
-
-
-def by_document(places: Sequence[Path], count: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Tell which of so many documents hold an item."""
-    holds = np.zeros(count, bool)
-    for place in places:
-        holds[np.load(place / MATCHES)[:, 0]] = True
-    return holds

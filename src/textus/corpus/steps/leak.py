@@ -9,31 +9,32 @@ from typing import Any
 
 import numpy as np
 
-from textus.corpus.batch import Index, TextBatch, batches, text_batches
+from textus.corpus.batch import TextBatch, text_batches
 from textus.corpus.config import CorpusConfig
 from textus.corpus.document import Document
 from textus.corpus.duplicates.leakage import NO_MATCH, HeldOut, Leakage, LeakageSummary, Matches, known
-from textus.corpus.duplicates.verify import Shingles, shingle_sets
+from textus.corpus.duplicates.verify import shingle_sets
 from textus.corpus.split import How, Split
 from textus.corpus.steps.samples import Samples
+from textus.corpus.steps.sets import open_sets, write_sets
 from textus.corpus.store import read_documents, read_texts
 
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
 _SHOWN = 5
-_OFFSETS, _SHINGLES, _SIZES, _MATCHES = "offsets.npy", "shingles.npy", "sizes.npy", "matches.npy"
+_SIZES, _MATCHES = "sizes.npy", "matches.npy"
 
 
 def spell_held_out(place: Path, payload: tuple[Sequence[Path], CorpusConfig]) -> Mapping[str, Any]:
     """Write the sets of all documents that are held out, and their sizes in bytes."""
     written, config = payload
-    counts, sizes = [np.zeros(1, np.int64)], []
-    with (place / _SHINGLES).open("wb") as file:
-        for group in batches(_held_out(written)):
-            hashes, offsets = shingle_sets(TextBatch([document.text for document in group]), config.duplicates.words)
-            hashes.tofile(file)
-            counts.append(np.diff(offsets))
-            sizes += [document.num_bytes for document in group]
-    np.save(place / _OFFSETS, np.cumsum(np.concatenate(counts)))
+    sizes: list[int] = []
+
+    def texts() -> Iterator[str]:
+        for document in _held_out(written):
+            sizes.append(document.num_bytes)
+            yield document.text
+
+    write_sets(place, text_batches(texts()), config.duplicates.words)
     np.save(place / _SIZES, np.array(sizes, np.int64))
     return {"documents": len(sizes)}
 
@@ -92,7 +93,7 @@ def settle(
     _show(summary, written, samples)
     moved = np.zeros(len(sizes), bool)
     if how == "documents" and summary.leaked_documents:
-        sets = _sets(held_out)
+        sets = open_sets(held_out)
         moved = known(found, HeldOut(*sets, config.leakage).seen_in(*sets))
         if moved.all():
             moved[:] = False  # then nothing would be left to measure on
@@ -120,12 +121,7 @@ def _show(summary: LeakageSummary, written: Sequence[Path], samples: Samples) ->
 
 
 def _open(place: Path, config: CorpusConfig) -> HeldOut:
-    return HeldOut(*_sets(place), config.leakage)
-
-
-def _sets(place: Path) -> tuple[Shingles, Index]:
-    offsets = np.load(place / _OFFSETS)
-    return np.memmap(place / _SHINGLES, np.uint32, "r") if offsets[-1] else np.zeros(0, np.uint32), offsets
+    return HeldOut(*open_sets(place), config.leakage)
 
 
 def _held_out(written: Sequence[Path]) -> Iterator[Document]:

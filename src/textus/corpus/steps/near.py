@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from textus.corpus.batch import text_batches
 from textus.corpus.duplicates.candidates import candidate_pairs, merged, num_ranges, range_of
 from textus.corpus.duplicates.config import DuplicatesConfig
-from textus.corpus.duplicates.verify import Overlaps, Shingles, overlaps, shingle_sets
+from textus.corpus.duplicates.verify import Overlaps, Shingles, overlaps
 from textus.corpus.steps.measure import BANDS, DOCUMENTS
+from textus.corpus.steps.sets import open_sets, read_offsets, write_sets
 from textus.corpus.steps.table import Measured
 from textus.corpus.store import read_texts
 
@@ -30,7 +31,7 @@ PAIR_BYTES = 4000
 """About how much text is looked at to compare a pair."""
 _FEW = 2_000_000
 """Signatures that are not worth a task each."""
-_ROWS, _OFFSETS, _SHINGLES = "rows.npy", "offsets.npy", "shingles.npy"
+_ROWS = "rows.npy"
 
 
 @dataclass(frozen=True)
@@ -107,14 +108,8 @@ def spell(place: Path, payload: Spelling) -> Mapping[str, Any]:
     rows = np.unique(pairs[(pairs >= piece.start) & (pairs < piece.stop)]) - piece.start
     wanted = np.zeros(piece.stop - piece.start, bool)
     wanted[rows] = True
-    sizes = [np.zeros(1, np.int64)]
-    with (place / _SHINGLES).open("wb") as file:
-        for batch in text_batches(compress(read_texts(piece.place, DOCUMENTS), wanted)):
-            hashes, offsets = shingle_sets(batch, payload.words)
-            hashes.tofile(file)
-            sizes.append(np.diff(offsets))
+    write_sets(place, text_batches(compress(read_texts(piece.place, DOCUMENTS), wanted)), payload.words)
     np.save(place / _ROWS, rows + piece.start)
-    np.save(place / _OFFSETS, np.cumsum(np.concatenate(sizes)))
     return {"documents": len(rows)}
 
 
@@ -142,7 +137,7 @@ def cut(pairs: Path, spelt: Sequence[Path], megabytes: float) -> list[tuple[int,
     """Cut the pairs into ranges whose sets take at most so much memory together, one pair at the least."""
     found = np.load(pairs / PAIRS, mmap_mode="r")
     numbers = np.concatenate([np.load(place / _ROWS) for place in spelt]) if spelt else np.zeros(0, np.int64)
-    sizes = [np.diff(np.load(place / _OFFSETS)) for place in spelt]
+    sizes = [np.diff(read_offsets(place)) for place in spelt]
     size = np.concatenate(sizes) if sizes else np.zeros(0, np.int64)
     # Numbers of documents rise from piece to piece. 4 bytes a run, of each pair: more than its documents take together.
     costs = 4 * size[np.searchsorted(numbers, found)].sum(axis=1) if len(found) else np.zeros(0, np.int64)
@@ -156,12 +151,12 @@ def _sets(numbers: NDArray[np.int64], spelt: Sequence[Path]) -> tuple[Shingles, 
     parts: list[Shingles] = []
     sizes: list[NDArray[np.int64]] = [np.zeros(1, np.int64)]
     for place in spelt:
-        rows, offsets = np.load(place / _ROWS), np.load(place / _OFFSETS)
+        rows = np.load(place / _ROWS)
         if not len(rows):
             continue
         own = numbers[np.searchsorted(numbers, rows[0]) : np.searchsorted(numbers, rows[-1], "right")]
         at = np.searchsorted(rows, own)
-        hashes = np.memmap(place / _SHINGLES, np.uint32, "r") if offsets[-1] else np.zeros(0, np.uint32)
+        hashes, offsets = open_sets(place)
         parts += [np.asarray(hashes[offsets[index] : offsets[index + 1]]) for index in at]
         sizes.append(offsets[at + 1] - offsets[at])
     return np.concatenate(parts or [np.zeros(0, np.uint32)]), np.cumsum(np.concatenate(sizes))
