@@ -28,9 +28,9 @@ from textus.dataset.split import TokenSplit  # noqa: E402
 from textus.model.transformer import Transformer  # noqa: E402
 from textus.objectives.causal import Causal  # noqa: E402
 from textus.training import machine  # noqa: E402
-from textus.training.config import TrainConfig  # noqa: E402
+from textus.training.config import ModelSettings, TrainConfig  # noqa: E402
 from textus.training.loop import Step, TrainState, train  # noqa: E402
-from textus.training.plan import ModelSettings, Plan, TextSize, plan  # noqa: E402
+from textus.training.plan import Plan, TextSize, plan  # noqa: E402
 
 UNCOUNTED = 5
 """First steps: they pay for memory and compilation."""

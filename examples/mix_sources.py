@@ -9,7 +9,8 @@ import argparse
 from collections import Counter
 
 import textus
-from textus.dataset.mixture import MixtureConfig, mix, names_of
+from textus.dataset.config import MixtureConfig
+from textus.dataset.mixture import mix, names_of
 
 
 def main() -> None:

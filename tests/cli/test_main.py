@@ -136,3 +136,10 @@ def test_signals_are_handled_as_before_once_a_command_has_ended() -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     main([])
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+@pytest.mark.parametrize("verb", ["clean", "tokenize"])
+def test_texts_are_prepared_without_what_only_models_need(verb: str) -> None:
+    """Torch costs some seconds and some hundred megabytes, in every process that prepares texts."""
+    code = f"import sys, textus.verbs.{verb}, textus.cli.{verb}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

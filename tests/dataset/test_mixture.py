@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import textus
 from textus.dataset import mixture
-from textus.dataset.mixture import MixtureConfig, by_temperature, mix, pattern, turns
+from textus.dataset.config import MixtureConfig
+from textus.dataset.mixture import by_temperature, mix, pattern, turns
 from textus.dataset.pack import Windows
 from textus.dataset.selection import Selection
 from textus.dataset.shard import ShardWriter, TokenShard

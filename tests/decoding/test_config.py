@@ -6,23 +6,23 @@ from transformers import GenerationConfig
 from textus import config as settings
 from textus.decoding.config import SamplingConfig
 from textus.decoding.processors import MinP, RepetitionPenalty, Temperature, TopK, TopP
-from textus.decoding.strategy import Greedy, Sample
+from textus.decoding.strategy import Greedy, Sample, strategy_of
 from textus.errors import ConfigError
 
 
 def test_every_setting_becomes_a_step():
     config = SamplingConfig(temperature=0.7, top_k=40, top_p=0.9, min_p=0.1, repetition_penalty=1.1)
-    assert config.strategy() == Sample(RepetitionPenalty(1.1), Temperature(0.7), TopK(40), TopP(0.9), MinP(0.1))
+    assert strategy_of(config) == Sample(RepetitionPenalty(1.1), Temperature(0.7), TopK(40), TopP(0.9), MinP(0.1))
 
 
 def test_settings_that_change_nothing_leave_no_step():
-    assert SamplingConfig(temperature=1.0, top_k="off", top_p=1.0).strategy() == Sample()
+    assert strategy_of(SamplingConfig(temperature=1.0, top_k="off", top_p=1.0)) == Sample()
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1e-38])
 def test_no_temperature_is_greedy_and_keeps_the_penalty(temperature):
     config = SamplingConfig(temperature=temperature, repetition_penalty=1.2)
-    assert config.strategy() == Greedy(RepetitionPenalty(1.2))
+    assert strategy_of(config) == Greedy(RepetitionPenalty(1.2))
 
 
 @pytest.mark.parametrize(

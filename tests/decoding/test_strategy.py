@@ -10,7 +10,7 @@ from transformers.generation.logits_process import (
 
 from textus.decoding.config import SamplingConfig
 from textus.decoding.processors import RepetitionPenalty, Temperature, TopK, TopP
-from textus.decoding.strategy import Greedy, Sample
+from textus.decoding.strategy import Greedy, Sample, strategy_of
 
 HISTORY = torch.tensor([[1, 2], [3, 3]])
 
@@ -38,7 +38,7 @@ def test_the_usual_order_is_that_of_transformers():
         ]
     )
     logits = some_logits()
-    assert torch.equal(config.strategy().process(logits, HISTORY), theirs(HISTORY, logits))
+    assert torch.equal(strategy_of(config).process(logits, HISTORY), theirs(HISTORY, logits))
 
 
 def test_greedy_takes_the_first_of_the_best():

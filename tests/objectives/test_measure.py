@@ -8,8 +8,9 @@ from textus.errors import CorpusError
 from textus.model.config import ModelConfig
 from textus.model.transformer import Transformer
 from textus.objectives.causal import Causal
+from textus.objectives.config import ObjectiveConfig
 from textus.objectives.measure import evaluating, measure
-from textus.objectives.table import OBJECTIVES, ObjectiveConfig
+from textus.objectives.table import OBJECTIVES, build
 
 CONFIG = ModelConfig(
     vocab_size=30,
@@ -72,5 +73,5 @@ def test_mode_comes_back_after_an_error():
 
 def test_the_table_knows_every_name():
     for name in OBJECTIVES:
-        objective = ObjectiveConfig(name=name).build()
+        objective = build(ObjectiveConfig(name=name))
         assert objective.attention == "causal" and objective.prediction_offset == 1

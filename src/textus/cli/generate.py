@@ -40,6 +40,7 @@ def run(arguments: Sequence[str]) -> None:
         raise ConfigError(f"-n is {options.n}", hint=f"write 1 to {MOST_TEXTS} texts")
     prompt = _piped() if options.prompt == "-" else options.prompt
     from textus.decoding.generate import collect
+    from textus.decoding.strategy import strategy_of
     from textus.verbs.generate import run_sampling, stream
     from textus.verbs.load import load
 
@@ -58,7 +59,7 @@ def run(arguments: Sequence[str]) -> None:
         return
     value = {
         "completions": [completion.as_dict() for completion in completions],
-        "sampling": sampling.strategy().describe(),
+        "sampling": strategy_of(sampling).describe(),
         "seed": sampling.seed,
         "tokens_per_second": len(pieces) / seconds if seconds else 0.0,
     }

@@ -25,8 +25,8 @@ import numpy.typing as npt
 import torch
 
 from textus import fingerprint
-from textus.config import Positive, Settings
 from textus.corpus.document import Document
+from textus.dataset.config import MixtureConfig
 from textus.dataset.pack import Indices, Source, Windows
 from textus.dataset.selection import Selection
 from textus.dataset.split import TokenSplit
@@ -36,40 +36,6 @@ from textus.tokenizer.fertility import source_of
 
 MOST_TURNS = 1 << 14
 """Of a pattern. Weights whose smallest common pattern is longer are rounded to shares of this many turns."""
-
-
-@dataclass(frozen=True)
-class MixtureConfig(Settings):
-    """In what proportions the sources of a corpus are shown; without weights and at temperature 1, as they are."""
-
-    weights: tuple[str, ...] = ()
-    """How often each source is shown, each as name=weight: shares of the windows, in proportion. A name is a folder or
-    file on the way to a text, or what the text's record says is its source; `others` is the rest."""
-    temperature: Positive = 1.0
-    """Without weights: show source i in proportion to its tokens to the power 1 / temperature; above 1, small sources
-    more often than they are large."""
-
-    @property
-    def is_off(self) -> bool:
-        """Tell whether the corpus is shown as it is."""
-        return not self.weights and self.temperature == 1
-
-    def parsed(self) -> dict[str, float]:
-        """Return the weights by name."""
-        found: dict[str, float] = {}
-        for item in self.weights:
-            name, _, text = item.rpartition("=")
-            try:
-                weight = float(text)
-            except ValueError:
-                weight = math.nan
-            if not name or not 0 < weight < math.inf or name in found:
-                raise ConfigError(
-                    f"`mixture.weights` holds {item!r}",
-                    hint='write each source once as "name=weight", a number above 0',
-                )
-            found[name] = weight
-        return found
 
 
 def by_temperature(sizes: Mapping[str, int], temperature: float) -> dict[str, float]:

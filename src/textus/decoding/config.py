@@ -6,17 +6,10 @@ import dataclasses
 from typing import Annotated, Any, Literal
 
 from textus.config import Count, Fraction, NonNegative, Positive, Range, Settings
-from textus.decoding.processors import (
-    MINIMUM_TEMPERATURE,
-    MinP,
-    Processor,
-    RepetitionPenalty,
-    Temperature,
-    TopK,
-    TopP,
-)
 from textus.decoding.stop import StopFilter
-from textus.decoding.strategy import Greedy, Sample, Strategy
+
+MINIMUM_TEMPERATURE = 1e-5
+"""Dividing by less overflows; a temperature below this means greedy."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,40 +37,18 @@ class SamplingConfig(Settings):
         super().__post_init__()
         StopFilter(self.stop)
 
-    def strategy(self) -> Strategy:
-        """Build the steps: penalty, temperature, top-k, top-p, min-p; those that change nothing are left out.
-
-        >>> SamplingConfig(top_k="off", repetition_penalty=1.1).strategy().describe()
-        ['RepetitionPenalty(penalty=1.1)', 'Temperature(temperature=0.8)', 'TopP(p=0.95)', 'Sample']
-        >>> SamplingConfig(temperature=0).strategy().describe()
-        ['Greedy']
-        """
-        steps: list[Processor] = []
-        if self.repetition_penalty != 1:
-            steps.append(RepetitionPenalty(self.repetition_penalty))
-        if self._greedy:
-            return Greedy(*steps)
-        if self.temperature != 1:
-            steps.append(Temperature(self.temperature))
-        if self.top_k != "off":
-            steps.append(TopK(self.top_k))
-        if self.top_p != 1:
-            steps.append(TopP(self.top_p))
-        if self.min_p:
-            steps.append(MinP(self.min_p))
-        return Sample(*steps)
-
     def generation_config(self) -> dict[str, Any]:
         """Say the same in the words of transformers' `generation_config.json`, which applies them in the same order."""
-        common: dict[str, Any] = {"do_sample": not self._greedy, "max_new_tokens": self.max_tokens}
+        common: dict[str, Any] = {"do_sample": not self.is_greedy, "max_new_tokens": self.max_tokens}
         if self.repetition_penalty != 1:
             common["repetition_penalty"] = self.repetition_penalty
-        if self._greedy:
+        if self.is_greedy:
             return common
         # transformers keeps 50 tokens where nothing is said, so "off" must be said: as 0.
         filters = {"top_k": 0 if self.top_k == "off" else self.top_k, "top_p": self.top_p}
         return {**common, "temperature": self.temperature, **filters, **({"min_p": self.min_p} if self.min_p else {})}
 
     @property
-    def _greedy(self) -> bool:
+    def is_greedy(self) -> bool:
+        """Tell whether the likeliest token is always taken."""
         return self.temperature < MINIMUM_TEMPERATURE

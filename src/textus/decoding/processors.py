@@ -15,9 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from textus.config import Count, Fraction, Positive, Range, Settings
+from textus.decoding.config import MINIMUM_TEMPERATURE
 
-MINIMUM_TEMPERATURE = 1e-5
-"""Dividing by less overflows; a temperature below this means greedy."""
 NO_TOKEN = -1
 """Fills the history of a row that is shorter than its neighbours."""
 

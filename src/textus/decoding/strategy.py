@@ -3,7 +3,7 @@
 ```python
 Sample(RepetitionPenalty(1.1), Temperature(0.8), TopK(50), TopP(0.95))   # read left to right, applied left to right
 ```
-The usual order, and the one of `SamplingConfig.strategy`, is that of transformers: penalties, temperature, top-k,
+The usual order, and the one of `strategy_of`, is that of transformers: penalties, temperature, top-k,
 top-p, min-p. Others give other distributions: llama.cpp, for one, applies the temperature last.
 """
 
@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from textus.decoding.processors import Processor
+from textus.decoding.config import SamplingConfig
+from textus.decoding.processors import MinP, Processor, RepetitionPenalty, Temperature, TopK, TopP
 from textus.decoding.sampler import best, draw
 
 
@@ -92,3 +93,27 @@ class Sample(Strategy):
     ) -> Int[Tensor, " batch"]:
         """Return a token of each row, drawn with the random number of its place."""
         return draw(self.process(logits, history), seed, position, rows)
+
+
+def strategy_of(config: SamplingConfig) -> Strategy:
+    """Build the steps: penalty, temperature, top-k, top-p, min-p; those that change nothing are left out.
+
+    >>> strategy_of(SamplingConfig(top_k="off", repetition_penalty=1.1)).describe()
+    ['RepetitionPenalty(penalty=1.1)', 'Temperature(temperature=0.8)', 'TopP(p=0.95)', 'Sample']
+    >>> strategy_of(SamplingConfig(temperature=0)).describe()
+    ['Greedy']
+    """
+    steps: list[Processor] = []
+    if config.repetition_penalty != 1:
+        steps.append(RepetitionPenalty(config.repetition_penalty))
+    if config.is_greedy:
+        return Greedy(*steps)
+    if config.temperature != 1:
+        steps.append(Temperature(config.temperature))
+    if config.top_k != "off":
+        steps.append(TopK(config.top_k))
+    if config.top_p != 1:
+        steps.append(TopP(config.top_p))
+    if config.min_p:
+        steps.append(MinP(config.min_p))
+    return Sample(*steps)

@@ -75,3 +75,29 @@ class TrainConfig(Settings):
     """Steps in the running window."""
     tensorboard: bool = False
     """Write TensorBoard events beside metrics.jsonl (needs `pip install 'textus[track]'`)."""
+
+
+@dataclass(frozen=True)
+class ModelSettings(Settings):
+    """The shape of the network; what is "auto" is planned from the text, the device and the time."""
+
+    context_length: Annotated[int, Range(2)] | AUTO = "auto"
+    """Tokens that the model sees at once."""
+    num_layers: Count | AUTO = "auto"
+    """Transformer blocks."""
+    hidden_size: Count | AUTO = "auto"
+    """Width of the residual stream."""
+    num_heads: Count | AUTO = "auto"
+    """Query heads."""
+    num_kv_heads: Count | AUTO = "auto"
+    """Key and value heads; fewer than query heads is grouped-query attention."""
+    head_size: Count | AUTO = "auto"
+    """Width of a head."""
+    intermediate_size: Count | AUTO = "auto"
+    """Width inside the feed-forward."""
+    rope_theta: Positive = 10000.0
+    """Base of the rotary wavelengths."""
+    tied_embeddings: bool = True
+    """Whether the head shares the embedding's weights."""
+    dropout: Annotated[float, Range(0, 1, open_high=True)] | AUTO = "auto"
+    """Dropout on embeddings and residual branches; planned from the epochs."""

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from textus.config import AUTO, Count, Positive, Range, Settings
 from textus.errors import ConfigError, CorpusError
 from textus.model.config import ModelConfig
 from textus.report import Table, number
-from textus.training.config import TrainConfig
+from textus.training.config import ModelSettings, TrainConfig
 from textus.training.machine import Machine
 from textus.training.recipe import Recipe
 
@@ -32,32 +31,6 @@ DEFAULT_MINUTES = 10.0
 EVALUATIONS = 20
 RESERVE = 0.06
 """The part of the time that validation, checkpoints and a slower moment of the machine may take."""
-
-
-@dataclass(frozen=True)
-class ModelSettings(Settings):
-    """The shape of the network; what is "auto" is planned from the text, the device and the time."""
-
-    context_length: Annotated[int, Range(2)] | AUTO = "auto"
-    """Tokens that the model sees at once."""
-    num_layers: Count | AUTO = "auto"
-    """Transformer blocks."""
-    hidden_size: Count | AUTO = "auto"
-    """Width of the residual stream."""
-    num_heads: Count | AUTO = "auto"
-    """Query heads."""
-    num_kv_heads: Count | AUTO = "auto"
-    """Key and value heads; fewer than query heads is grouped-query attention."""
-    head_size: Count | AUTO = "auto"
-    """Width of a head."""
-    intermediate_size: Count | AUTO = "auto"
-    """Width inside the feed-forward."""
-    rope_theta: Positive = 10000.0
-    """Base of the rotary wavelengths."""
-    tied_embeddings: bool = True
-    """Whether the head shares the embedding's weights."""
-    dropout: Annotated[float, Range(0, 1, open_high=True)] | AUTO = "auto"
-    """Dropout on embeddings and residual branches; planned from the epochs."""
 
 
 @dataclass(frozen=True)

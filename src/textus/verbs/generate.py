@@ -12,6 +12,7 @@ from textus.decoding.config import SamplingConfig
 from textus.decoding.generate import Completion as Completion
 from textus.decoding.generate import Piece, collect
 from textus.decoding.generate import generate as write
+from textus.decoding.strategy import strategy_of
 from textus.verbs.load import load
 from textus.verbs.settings import kept_settings
 
@@ -33,7 +34,7 @@ def stream(
         opened.model,
         opened.tokenizer,
         prompt,
-        chosen.strategy(),
+        strategy_of(chosen),
         max_tokens=chosen.max_tokens,
         stop=chosen.stop,
         seed=chosen.seed,

@@ -11,6 +11,7 @@ from textus import fingerprint, storage
 from textus.checkpoint import checkpoint
 from textus.checkpoint.checkpoint import Checkpoint
 from textus.decoding.generate import complete
+from textus.decoding.strategy import strategy_of
 from textus.errors import TextusError
 from textus.evaluation.baselines import MAXIMUM_CONTEXT, compressors
 from textus.evaluation.documents import evenly_chosen, split_documents
@@ -122,7 +123,7 @@ def _samples(stages: Stages, opened: Checkpoint) -> tuple[str, ...]:
                 opened.model,
                 opened.tokenizer,
                 "",
-                sampling.strategy(),
+                strategy_of(sampling),
                 max_tokens=min(sampling.max_tokens, SAMPLE_TOKENS),
                 stop=sampling.stop,
                 seed=sampling.seed + number,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textus.dataset.mixture import Mixture, mix, names_of
 from textus.dataset.pack import Windows
+from textus.objectives import table as objectives
 from textus.training.plan import Plan
 from textus.verbs.stages import Stages
 
@@ -12,7 +13,7 @@ def training_windows(stages: Stages, made: Plan) -> Windows | Mixture:
     """Return the windows of the training part, and say how often each source will be shown where they are mixed."""
     split, settings = stages.shards.split("train"), stages.settings
     context, seed = made.model.context_length, made.recipe.seed
-    offset = settings.objective.build().prediction_offset
+    offset = objectives.build(settings.objective).prediction_offset
     if settings.mixture.is_off:
         return Windows(split, context, offset, seed)
     names = [names_of(document) for document in stages.corpus.documents("train")]

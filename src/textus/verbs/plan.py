@@ -17,7 +17,7 @@ from textus.dataset.pack import Windows
 from textus.errors import ConfigError, TextusError
 from textus.model.config import ModelConfig
 from textus.model.transformer import Transformer
-from textus.objectives.table import OBJECTIVES
+from textus.objectives import table as objectives
 from textus.progress import SILENT, Progress
 from textus.training import machine
 from textus.training.config import TrainConfig
@@ -77,7 +77,7 @@ class _Wanted:
 def planned(stages: Stages) -> Plan:
     """Return the plan of a run: the one it was begun with, so that it resumes the same, or a new one."""
     settings, split = stages.settings, stages.shards.split("train")
-    offset = OBJECTIVES[settings.objective.name]().prediction_offset
+    offset = objectives.build(settings.objective).prediction_offset
     text = TextSize(
         training_tokens=split.num_tokens,
         validation_tokens=stages.shards.split("validation").num_tokens,
@@ -111,7 +111,7 @@ def _measure(made: Plan, stages: Stages) -> float:
     """Train a throw-away model for a few seconds and return its tokens a second."""
     recipe = Recipe(**{**vars(made.recipe), "warmup_steps": 0})
     model = Transformer(made.model, seed=recipe.seed).to(recipe.device)
-    objective = OBJECTIVES[stages.settings.objective.name]()
+    objective = objectives.build(stages.settings.objective)
     windows = Windows(stages.shards.split("train"), made.model.context_length, objective.prediction_offset, recipe.seed)
     rows = recipe.rows(made.model.context_length)
     steps = train(model, Loader(windows, rows), objective, recipe, TrainState.start(model, recipe))

@@ -10,13 +10,12 @@ from typing import Any
 from textus import config as settings
 from textus.config import Settings
 from textus.corpus.config import CorpusConfig
-from textus.dataset.mixture import MixtureConfig
+from textus.dataset.config import MixtureConfig
 from textus.decoding.config import SamplingConfig
 from textus.errors import ConfigError
-from textus.objectives.table import ObjectiveConfig
+from textus.objectives.config import ObjectiveConfig
 from textus.tokenizer.config import TokenizerConfig
-from textus.training.config import TrainConfig
-from textus.training.plan import ModelSettings
+from textus.training.config import ModelSettings, TrainConfig
 
 FILE = "run.toml"
 """Where a run's directory keeps its settings."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textus import storage
 from textus.corpus import demo
@@ -17,8 +18,10 @@ from textus.errors import ConfigError, ResourceError
 from textus.progress import SILENT, Progress
 from textus.tokenizer import train as tokenizer_stage
 from textus.tokenizer.tokenizer import Tokenizer
-from textus.verbs.reference import reference
 from textus.verbs.settings import FILE, RunSettings
+
+if TYPE_CHECKING:
+    from textus.corpus.steps.options import Reference
 
 DEMO = "demo:"
 _MADE = ("corpus", "tokenizer", "shards")
@@ -47,7 +50,7 @@ class Stages:
         inputs, directory, config = self.settings.inputs, self.directory / "corpus", self.settings.corpus
         if not inputs:
             raise ConfigError("no text was given", hint="name files or folders: textus train my_texts/")
-        judge = reference(config.filter.reference) if config.filter.reference else None
+        judge = _reference(config.filter.reference)
         if not inputs[0].startswith(DEMO):
             return corpus_stage.build(inputs, directory, config, self.progress, judge)
         named = {DEMO + name: name for name in demo.NAMES}
@@ -67,6 +70,15 @@ class Stages:
     def shards(self) -> Shards:
         """Turn every part into tokens."""
         return shards_stage.build(self.corpus, self.tokenizer, self.directory / "shards", self.progress)
+
+
+def _reference(directory: str) -> Reference | None:
+    if not directory:
+        return None
+    # A model judges texts: only then do they need what models need.
+    from textus.verbs.reference import reference
+
+    return reference(directory)
 
 
 def _refuse_strangers(directory: Path) -> None:

@@ -16,6 +16,7 @@ from textus.dataset.pack import Windows
 from textus.errors import TextusError
 from textus.model.leak import check_leaks
 from textus.model.transformer import Transformer
+from textus.objectives import table as objectives
 from textus.progress import SILENT, Progress
 from textus.report import Report, Score
 from textus.training import machine
@@ -125,7 +126,7 @@ def _train(stages: Stages, on_plan: Callable[[Plan], None]) -> TrainResult:
 def _run(stages: Stages, made: Plan) -> Run:
     """Bring together what the training needs."""
     settings, shards = stages.settings, stages.shards
-    objective = settings.objective.build()
+    objective = objectives.build(settings.objective)
     context, seed = made.model.context_length, made.recipe.seed
     return Run(
         directory=stages.directory,
