@@ -79,7 +79,7 @@ def test_ranks_show_each_token_once_an_epoch_between_them(make_split, lengths, r
     steps = -(-windows.per_epoch // rows)
     loaders = [Loader(windows, rows, rank, world) for rank in range(world)]
     shares = [[loader.numbers(step).tolist() for loader in loaders] for step in range(steps)]
-    shown = sum((share for step in shares for share in step), [])
+    shown = [number for step in shares for share in step for number in share]
     assert shown == list(range(rows * steps)), "disjoint, complete, and in the order of one process"
     sizes = {len(share) for step in shares for share in step}
     assert max(sizes) - min(sizes) <= 1
