@@ -42,7 +42,8 @@ class Sharded(Several):
         mesh = init_device_mesh(recipe.device, (ranks.world,))
         for block in model.blocks:
             fully_shard(block, mesh=mesh)
-        asked = fully_shard(Asked(model, objective), mesh=mesh)
+        asked = Asked(model, objective)
+        fully_shard(asked, mesh=mesh)
         for module in asked.modules():
             if isinstance(module, FSDPModule):
                 # a plain sum: the loss has been divided by the count of all processes
@@ -110,7 +111,7 @@ class Sharded(Several):
         weights = {}
         for name, parameter in model.named_parameters():
             assert isinstance(parameter, DTensor)
-            full = parameter.detach().full_tensor()  # one after the other: there may be no room for two
+            full = parameter.full_tensor().detach()  # one after the other: there may be no room for two
             if self.ranks.leads:
                 weights[name] = full.cpu()
         return weights, folder

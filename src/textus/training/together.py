@@ -185,7 +185,7 @@ class Replicated(Several):
 
     def __init__(self, ranks: Ranks, model: Transformer, objective: Objective, recipe: Recipe) -> None:
         asked = DistributedDataParallel(Asked(model, objective), broadcast_buffers=False, gradient_as_bucket_view=True)
-        asked.register_comm_hook(None, _sum)
+        asked.register_comm_hook(None, lambda _, bucket: _sum(bucket.buffer()))
         super().__init__(ranks, asked)
         if recipe.compile == "on":
             # a block is one graph; this would cut it up to send gradients sooner, and blocks are sent one by one as is
@@ -197,7 +197,8 @@ class Replicated(Several):
         return nullcontext() if last else self.asked.no_sync()
 
 
-def _sum(_: None, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+def _sum(gradients: Tensor) -> torch.futures.Future[Tensor]:
     """Add up gradients, which have been divided by the count of all processes."""
-    future = dist.all_reduce(bucket.buffer(), async_op=True).get_future()
-    return future.then(lambda done: done.value()[0])
+    future = dist.all_reduce(gradients, async_op=True).get_future()
+    summed: torch.futures.Future[Tensor] = future.then(lambda done: done.value()[0])
+    return summed
