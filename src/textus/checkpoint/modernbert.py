@@ -34,7 +34,7 @@ _FIXED = {
     "decoder_bias": False,
 }
 """What this model always does."""
-_LAYER = {
+_LAYER: dict[str, tuple[str, ...]] = {
     "attn.Wqkv": ("attention.query", "attention.key", "attention.value"),
     "attn.Wo": ("attention.output",),
     "attn_norm": ("attention_norm",),
@@ -43,7 +43,7 @@ _LAYER = {
     "mlp_norm": ("feed_forward_norm",),
 }
 """Our weights that are one of theirs, laid below each other."""
-_OUTSIDE = {
+_OUTSIDE: dict[str, tuple[str, ...]] = {
     "model.embeddings.tok_embeddings": ("embedding",),
     "model.embeddings.norm": ("embedding_norm",),
     "model.final_norm": ("norm",),

@@ -55,7 +55,7 @@ def hidden_log_probabilities(
 def logarithms(model: Transformer, states: Float[Tensor, "rows hidden"]) -> Float[Tensor, "rows vocab"]:
     """Return ln p of every token that states predict, in float32."""
     size = max(1, _LOGITS // model.config.vocab_size)
-    parts = [model.head(model.before_head(part)).float().log_softmax(-1) for part in states.split(size)]
+    parts = [model.head(model.before_head(part)).float().log_softmax(-1) for part in torch.split(states, size)]
     return torch.cat(parts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Int
@@ -50,7 +51,7 @@ def _influence(
     device = model.embedding.weight.device
     numbers = None if documents is None else documents.repeat(time + 1, 1).to(device)
     # the way that is always taken, unless there is another
-    options: dict[str, Reading] = {} if reading == model.config.attention else {"attention": reading}
+    options: dict[str, Any] = {} if reading == model.config.attention else {"attention": reading}
     states = model.encode(rows.to(device), numbers, **options).detach().float()
     if not bool(states.isfinite().all()):
         raise ArtefactError(

@@ -108,7 +108,8 @@ class Masked:
         """Return how often every token was asked, on average, before each row's epoch: the integral of the rate."""
         shown = (epochs * per_epoch).astype(np.float64)
         if not self.over:
-            return self.rate * shown / per_epoch
+            constant: np.ndarray = self.rate * shown / per_epoch
+            return constant
         falling = np.minimum(shown, self.over)
         area = self.rate * falling + (self.final_rate - self.rate) * falling**2 / (2 * self.over)
         covered: np.ndarray = (area + self.final_rate * (shown - falling)) / per_epoch

@@ -119,4 +119,5 @@ def due(
     into = covered - rounds
     turn = draws(seed, _PLACE, rounds.astype(np.int64), places)
     following = draws(seed, _PLACE, rounds.astype(np.int64) + 1, places)
-    return np.where(turn >= into, turn - into, 1 - into + following)
+    off: npt.NDArray[np.float64] = np.where(turn >= into, turn - into, 1 - into + following)
+    return off

@@ -115,7 +115,8 @@ class Batch:
     def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
         names = ("tokens", "labels", "documents", "starts", "weights")
         there: dict[str, Any] = {name: value for name in names if (value := getattr(self, name)) is not None}
-        return dataclasses.replace(self, **{name: change(value) for name, value in there.items()})
+        changed: dict[str, Any] = {name: change(value) for name, value in there.items()}
+        return dataclasses.replace(self, **changed)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from textus.config import Range, check
 from textus.errors import ConfigError, InputError
 from textus.model.hidden import padded
 from textus.model.pooling import Pooling, pool, shortened
+from textus.model.transformer import Reading
 from textus.objectives.measure import evaluating
 from textus.verbs.load import load
 
@@ -40,7 +41,7 @@ def embed(
     """
     opened = model if isinstance(model, Checkpoint) else load(model, device=device)
     network, tokenizer = opened.model, opened.tokenizer
-    reads = "bidirectional" if "bidirectional" in network.config.readings else "causal"
+    reads: Reading = "bidirectional" if "bidirectional" in network.config.readings else "causal"
     if reads == "causal" and pooling == "cls":
         raise ConfigError(
             "the first state of a model that reads from left to right has seen nothing of the text",
