@@ -178,7 +178,7 @@ def _question(model: Transformer, loader: Loader, objective: Objective, recipe: 
     batch = objective.batch(loader.window(number - 1), generator)
     parts = batch.split(recipe.micro_rows(model.config.context_length))
     pin = recipe.device == "cuda"
-    return _Question(number, [part.pinned() if pin else part for part in parts], batch.count, batch.tokens.numel())
+    return _Question(number, [part.pinned() if pin else part for part in parts], batch.count, batch.positions)
 
 
 @dataclass

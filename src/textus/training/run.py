@@ -16,6 +16,7 @@ from textus.dataset.mixture import Mixture
 from textus.dataset.pack import Windows
 from textus.errors import CheckpointError, DivergenceError, Interrupted
 from textus.model.transformer import Transformer
+from textus.objectives.causal import Causal
 from textus.objectives.measure import measure
 from textus.objectives.objective import Objective
 from textus.progress import SILENT, Progress, Task
@@ -191,7 +192,8 @@ class Run:
         if step.number % self.recipe.evaluate_every and step.number != self.recipe.steps:
             return None
         precision = Precision(self.recipe.precision, self.recipe.device)
-        loss = measure(self.model, self.objective, self._validation_windows(), self.recipe.device, precision.autocast)
+        asked = self.objective.validation()
+        loss = measure(self.model, asked, self._validation_windows(), self.recipe.device, precision.autocast)
         value = float(loss.mean)
         if value < state.best_loss:
             state.best_loss, state.best_step = value, step.number
@@ -291,10 +293,14 @@ class Run:
             "waited": round(step.waited, 5),
             **self._speed(step),
         }
-        if step.loss < 50:
+        # of a loss on hidden tokens, the exponential is no perplexity
+        has_perplexity = isinstance(self.objective, Causal)
+        if has_perplexity and step.loss < 50:
             line["perplexity"] = math.exp(step.loss)
         if validation is not None:
-            line |= {"validation_loss": validation, "validation_perplexity": math.exp(min(validation, 50.0))}
+            line["validation_loss"] = validation
+            if has_perplexity:
+                line["validation_perplexity"] = math.exp(min(validation, 50.0))
         if step.verdict.judgement != "ok":
             line |= {
                 "judgement": step.verdict.judgement,

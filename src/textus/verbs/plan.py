@@ -77,11 +77,10 @@ class _Wanted:
 def planned(stages: Stages) -> Plan:
     """Return the plan of a run: the one it was begun with, so that it resumes the same, or a new one."""
     settings, split = stages.settings, stages.shards.split("train")
-    offset = objectives.build(settings.objective).prediction_offset
     text = TextSize(
         training_tokens=split.num_tokens,
         validation_tokens=stages.shards.split("validation").num_tokens,
-        longest_context=split.num_tokens - offset,
+        longest_context=split.num_tokens - settings.objective.offset,
         vocab_size=stages.tokenizer.vocab_size,
     )
     wanted = _Wanted(settings, text)
@@ -99,7 +98,7 @@ def planned(stages: Stages) -> Plan:
             f"{stages.directory / CHECKPOINTS} to begin anew",
         )
     found = machine.look(settings.training)
-    made = make_plan(text, settings.model, settings.training, found)
+    made = make_plan(text, settings.model, settings.training, found, settings.objective)
     if made.seconds > 2 * CALIBRATION_SECONDS:
         speed = _measure(made, stages)
         made = retime(made, text, settings.model, settings.training, found, speed)
@@ -111,7 +110,8 @@ def _measure(made: Plan, stages: Stages) -> float:
     """Train a throw-away model for a few seconds and return its tokens a second."""
     recipe = Recipe(**{**vars(made.recipe), "warmup_steps": 0})
     model = Transformer(made.model, seed=recipe.seed).to(recipe.device)
-    objective = objectives.build(stages.settings.objective)
+    num_windows = recipe.steps * recipe.rows(made.model.context_length)
+    objective = objectives.build(stages.settings.objective, stages.tokenizer, num_windows, recipe.seed)
     windows = Windows(stages.shards.split("train"), made.model.context_length, objective.prediction_offset, recipe.seed)
     rows = recipe.rows(made.model.context_length)
     steps = train(model, Loader(windows, rows), objective, recipe, TrainState.start(model, recipe))

@@ -126,8 +126,9 @@ def _train(stages: Stages, on_plan: Callable[[Plan], None]) -> TrainResult:
 def _run(stages: Stages, made: Plan) -> Run:
     """Bring together what the training needs."""
     settings, shards = stages.settings, stages.shards
-    objective = objectives.build(settings.objective)
     context, seed = made.model.context_length, made.recipe.seed
+    num_windows = made.recipe.steps * made.recipe.rows(context)
+    objective = objectives.build(settings.objective, stages.tokenizer, num_windows, seed)
     return Run(
         directory=stages.directory,
         model=Transformer(made.model, seed=seed),
@@ -140,7 +141,11 @@ def _run(stages: Stages, made: Plan) -> Run:
             corpus=stages.corpus.fingerprint,
             tokenizer=stages.tokenizer.fingerprint,
             shards=shards.fingerprint,
-            settings={"model": dict(vars(made.model)), "training": dict(vars(made.recipe))},
+            settings={
+                "model": dict(vars(made.model)),
+                "objective": dict(vars(settings.objective)),
+                "training": dict(vars(made.recipe)),
+            },
         ),
         progress=stages.progress,
     )
