@@ -58,10 +58,12 @@ def write_model(
     tokenizer: Tokenizer,
     provenance: Mapping[str, Any],
     generation: Mapping[str, Any] | None = None,
+    weights: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write a model directory into an existing one; whole or not at all is up to `storage.new_directory` around it.
 
-    Weights keep the format that the model has. `generation` adds sampling defaults that transformers will use.
+    Weights keep the format that the model has. `generation` adds sampling defaults that transformers will use;
+    `weights` are written in the place of the model's own.
     """
     config = model.config
     assert tokenizer.vocab_size <= config.vocab_size, "the tokenizer knows tokens that the model does not"
@@ -73,7 +75,7 @@ def write_model(
         storage.write_json(directory / GENERATION, generation_config(tokenizer, generation or {}))
         storage.write_json(directory / PROVENANCE, dict(provenance))
         tokenizer.save(directory, config.context_length)
-        state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+        state = {name: value.detach().cpu() for name, value in (weights or model.state_dict()).items()}
         # the metadata is what transformers asks for
         weights = (to_modernbert_weights if is_encoder else to_qwen3_weights)(state, config)
         save_file(weights, directory / WEIGHTS, metadata={"format": "pt"})
@@ -132,6 +134,11 @@ def _settled(directory: Path) -> None:
 def load_weights(directory: Path, model: Transformer) -> None:
     """Put the weights of a model directory into a model that stands, in place: an optimizer keeps hold of them."""
     model.load_state_dict(_read_state(directory, model))
+
+
+def read_weights(directory: Path, model: Transformer) -> dict[str, Tensor]:
+    """Read the weights of a model directory by our names, their shapes checked against those of `model`."""
+    return _read_state(directory, model)
 
 
 def read_config(directory: Path) -> ModelConfig:

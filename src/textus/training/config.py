@@ -56,6 +56,8 @@ class TrainConfig(Settings):
     """CPU threads."""
     compile: Literal["auto", "on", "off"] = "auto"
     """torch.compile: auto uses it on a GPU for runs that are long enough to win back the compilation."""
+    parallel: Literal["auto", "ddp", "fsdp"] = "auto"
+    """How several processes share a model: `ddp`, each holds all of it (auto, where that fits), or `fsdp`, a part."""
     evaluate_every: Count | AUTO = "auto"
     """Steps between two measurements on validation windows."""
     evaluate_tokens: Count = 131_072

@@ -9,8 +9,9 @@ from textus import fingerprint
 from textus.config import Count, Natural, Positive
 from textus.training.config import Beta, TrainConfig
 
-HARMLESS = ("minutes", "checkpoint_every", "keep_last", "tensorboard", "threads", "select")
-"""Settings that may differ between the sittings of one run: they change no weight (threads: but for rounding)."""
+HARMLESS = ("minutes", "checkpoint_every", "keep_last", "tensorboard", "threads", "select", "parallel")
+"""Settings that may differ between the sittings of one run: they change no weight (threads, parallel: but for
+rounding)."""
 
 
 @dataclass(frozen=True)

@@ -74,8 +74,11 @@ class _Wanted:
         return fingerprint.of_value(self.asked)
 
 
-def planned(stages: Stages) -> Plan:
-    """Return the plan of a run: the one it was begun with, so that it resumes the same, or a new one."""
+def planned(stages: Stages, world: int = 1) -> Plan:
+    """Return the plan of a run: the one it was begun with, so that it resumes the same, or a new one.
+
+    `world` devices like this process's share the work.
+    """
     settings, split = stages.settings, stages.shards.split("train")
     text = TextSize(
         training_tokens=split.num_tokens,
@@ -97,10 +100,12 @@ def planned(stages: Stages) -> Plan:
             hint=f"go on with it by `textus train {stages.directory}`, choose another -o, or delete "
             f"{stages.directory / CHECKPOINTS} to begin anew",
         )
-    found = machine.look(settings.training)
+    alone = machine.look(settings.training)
+    found = replace(alone, flops=alone.flops * world)
     made = make_plan(text, settings.model, settings.training, found, settings.objective)
-    if made.seconds > 2 * CALIBRATION_SECONDS:
-        speed = _measure(made, stages)
+    fits = made.memory_bytes <= alone.memory_bytes + alone.base_bytes
+    if made.seconds > 2 * CALIBRATION_SECONDS and (fits or world == 1):
+        speed = _measure(made, stages) * world
         made = retime(made, text, settings.model, settings.training, found, speed)
     storage.write_json(stages.directory / PLAN, {"key": wanted.key, "asked": wanted.asked, **made.as_dict()})
     return made
