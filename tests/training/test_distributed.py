@@ -113,7 +113,8 @@ def alone(crowd: Crowd, tmp_path_factory: pytest.TempPathFactory) -> dict[str, O
     found = {}
     for name, settings in CASES.items():
         directory = tmp_path_factory.mktemp("alone")
-        crowd.train(directory, 1, **settings)
+        (told,) = crowd.train(directory, 1, **settings)
+        assert told["step"] == 12, told
         found[name] = Outcome(directory)
     return found
 
@@ -134,7 +135,7 @@ def test_several_processes_learn_what_one_does(
     crowd: Crowd, alone: dict[str, Outcome], tmp_path: Path, case: str, parallel: str, world: int
 ) -> None:
     found = crowd.train(tmp_path, world, parallel=parallel, **CASES[case])
-    assert [each["step"] for each in found] == [12] * world
+    assert [each.get("step") for each in found] == [12] * world, found
     mine = Outcome(tmp_path)
     mine.assert_near(alone[case])
     assert mine.losses != alone[case].losses or case == "sparse", "they add up in another order"

@@ -12,13 +12,15 @@ import json
 import os
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from textus.errors import ConfigError, ResourceError, SaidElsewhere, TextusError
 
@@ -27,8 +29,8 @@ COLLECTIVE = timedelta(minutes=15)
 """How long a sum over the processes may take: who has said nothing by then is lost."""
 _GATHERING = timedelta(minutes=10)
 """How long the processes may take to start."""
-_LOOK = timedelta(seconds=1)
-"""How often a process that waits looks whether another has failed."""
+_SOONEST_SECONDS, _LOOK_SECONDS = 0.002, 1.0
+"""How often a process that waits looks into the table: seldom where it takes long."""
 _GRACE_SECONDS = 20.0
 """How long a process may take to end when another has failed: one that waits for a dead GPU never would."""
 _FAILED = "failed"
@@ -43,6 +45,8 @@ class Launch:
     world: int = 1
     local_rank: int = 0
     """Among the processes of this machine."""
+    attempt: int = 0
+    """How often torchrun has started them anew."""
 
 
 def launched() -> Launch:
@@ -50,7 +54,8 @@ def launched() -> Launch:
     told = os.environ
     if "TORCHELASTIC_RUN_ID" not in told or int(told["WORLD_SIZE"]) == 1:
         return Launch()
-    return Launch(int(told["RANK"]), int(told["WORLD_SIZE"]), int(told["LOCAL_RANK"]))
+    numbers = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "TORCHELASTIC_RESTART_COUNT")
+    return Launch(*(int(told[name]) for name in numbers))
 
 
 def follows() -> bool:
@@ -61,7 +66,7 @@ def follows() -> bool:
 class Ranks:
     """The processes of a run, numbered from 0; without a table, the one that there is."""
 
-    def __init__(self, launch: Launch = Launch(), table: dist.Store | None = None) -> None:
+    def __init__(self, launch: Launch = Launch(), table: Store | None = None) -> None:
         self.rank, self.world = launch.rank, launch.world
         self._local_rank, self._table = launch.local_rank, table
         self._turn = 0
@@ -106,7 +111,7 @@ class Ranks:
                 )
             torch.cuda.set_device(self._local_rank)
         backend = "gloo" if device == "cpu" else "cpu:gloo,cuda:nccl"
-        table = dist.PrefixStore("groups", self._table)
+        table = PrefixStore("groups", self._table)
         dist.init_process_group(backend, store=table, rank=self.rank, world_size=self.world, timeout=COLLECTIVE)
         threading.Thread(target=self._watch, daemon=True, name="failures").start()
 
@@ -136,12 +141,13 @@ class Ranks:
     def _wait(self, key: str) -> bytes:
         """Wait for a value in the table; raise `SaidElsewhere` where a process fails meanwhile."""
         assert self._table is not None
-        while True:
-            with suppress(dist.DistStoreError):  # not there yet
-                self._table.wait([key], _LOOK)
-                return bytes(self._table.get(key))
+        pause = _SOONEST_SECONDS
+        while not self._table.check([key]):
             if said := self._failure():
                 raise _elsewhere(said)
+            self._over.wait(pause)
+            pause = min(2 * pause, _LOOK_SECONDS)
+        return bytes(self._table.get(key))
 
     def _failure(self) -> dict[str, Any]:
         """Return why another process has failed; nothing while none has."""
@@ -150,7 +156,7 @@ class Ranks:
 
     def _watch(self) -> None:
         """End this process where another has failed and this one hangs: a sum on GPUs waits for the dead."""
-        while not self._over.wait(_LOOK.total_seconds()):
+        while not self._over.wait(_LOOK_SECONDS):
             try:
                 said = self._failure()
             except RuntimeError:  # who kept the table is gone
@@ -168,8 +174,8 @@ def joined() -> Generator[Ranks]:
     if launch.world == 1:
         yield Ranks()
         return
-    table, _, _ = next(dist.rendezvous("env://", timeout=_GATHERING))
-    ranks = Ranks(launch, dist.PrefixStore("textus", table))
+    table, _, _ = next(rendezvous("env://", timeout=_GATHERING))
+    ranks = Ranks(launch, PrefixStore(f"attempt {launch.attempt}", table))
     try:
         yield ranks
     except BaseException as error:

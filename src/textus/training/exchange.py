@@ -79,4 +79,5 @@ class Exchange:
         """Send a piece of `values` to each process, and return the piece that each has sent here."""
         found = values.new_empty(sum(got))
         dist.all_to_all_single(found, values.contiguous(), got, sent)
-        return list(found.split(got))
+        pieces: list[Tensor] = list(torch.split(found, got))
+        return pieces

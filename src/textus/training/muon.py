@@ -137,8 +137,8 @@ class Muon(torch.optim.Optimizer):
         if refused is not None:
             kept = 1.0 - refused
             gradients.masked_fill_(refused.bool(), 0.0)  # what is no number would stay none when multiplied by 0
-        new = self._new if self._spread is None else partial(self._spread.update, rows=shape[0])
-        found = new(
+        make = self._new if self._spread is None else partial(self._spread.update, rows=shape[0])
+        found = make(
             torch.stack(members),
             gradients,
             torch.stack(momenta),

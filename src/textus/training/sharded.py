@@ -45,7 +45,9 @@ class Sharded(Several):
         asked = fully_shard(Asked(model, objective), mesh=mesh)
         for module in asked.modules():
             if isinstance(module, FSDPModule):
-                module.set_gradient_divide_factor(1.0)  # the loss has been divided by the count of all processes
+                # a plain sum: the loss has been divided by the count of all processes
+                module.set_gradient_divide_factor(1.0)
+                module.set_force_sum_reduction_for_comms(True)
         super().__init__(ranks, asked)
         self._mesh = mesh
 
@@ -66,7 +68,11 @@ class Sharded(Several):
     def _measure(
         self, model: Transformer, objective: Objective, windows: list[Window], device: str, autocast: Autocast
     ) -> Loss:
-        return measure(model, _Through(objective, self.asked), windows, device, autocast)
+        try:
+            return measure(model, _Through(objective, self.asked), windows, device, autocast)
+        finally:
+            assert isinstance(self.asked, FSDPModule)
+            self.asked.reshard()  # what no backward pass follows stays gathered
 
     def load(self, checkpoint: Path, model: Transformer, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         """Fill this process's rows from a checkpoint, whatever wrote it."""
