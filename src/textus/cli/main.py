@@ -30,6 +30,9 @@ VERBS = {
     "plan": "say what would be trained, how long it takes and what memory it needs",
     "evaluate": "measure perplexity and bits per byte, with standard errors",
     "generate": "write text from a prompt",
+    "fill": "the likeliest words for the blanks in a text",
+    "score": "how likely texts are to a model",
+    "embed": "vectors for texts",
 }
 """Every verb with its help; the order is that of the pipeline."""
 TRACEBACK = "--traceback"

@@ -36,5 +36,7 @@ def tell(result: TrainResult) -> str:
     parts = [sections[name].text() for name in list(sections)[:4]]
     parts += [f"sample {number}\n{sample.strip()}" for number, sample in enumerate(result.samples, 1)]
     place = result.directory
-    parts.append(f'report: {place / "report.html"}\nnext:   textus generate {place} "Once upon a time"')
+    writes = any(score.name == "bits_per_byte" for score in result.scores)
+    following = f'generate {place} "Once upon a time"' if writes else f'fill {place} "It was a <mask> day."'
+    parts.append(f"report: {place / 'report.html'}\nnext:   textus {following}")
     return "\n\n".join(parts)

@@ -28,21 +28,27 @@ class Causal:
         read, asked = window.documents[:, :-1], window.documents[:, 1:]
         labels = window.tokens[:, 1:].masked_fill(~(window.predict[:, 1:] & (read == asked)), IGNORE)
         alone = bool(window.one_document.all())
-        return Batch.of(window.tokens[:, :-1], labels, None if alone else read)
+        return Batch.of(window.tokens[:, :-1], labels, None if alone else read, attention="causal")
 
     def loss(self, model: Transformer, batch: Batch) -> Loss:
         """Sum the negative log-probabilities of the labels."""
         return labelled_loss(model, batch)
 
+    def validation(self) -> Causal:
+        """Return itself: nothing is left to chance."""
+        return self
+
 
 def labelled_loss(model: Transformer, batch: Batch) -> Loss:
     """Sum the negative log-probabilities of a batch's labels; the head sees only positions that are asked."""
-    hidden = model.encode(batch.tokens, batch.documents, starts=batch.starts).flatten(0, 1)
-    labels = batch.labels.flatten()
+    states = model.encode(batch.tokens, batch.documents, starts=batch.starts, attention=batch.attention)
+    hidden, labels = states.flatten(0, 1), batch.labels.flatten()
+    weights = None if batch.weights is None else batch.weights.repeat_interleave(batch.labels.shape[1])
     # a GPU makes the logits of a few positions too many sooner than it picks out the others
-    few = batch.count < (1.0 if hidden.device.type == "cpu" else _MOST_ASKED) * len(labels)
+    few = batch.num_labels < (1.0 if hidden.device.type == "cpu" else _MOST_ASKED) * len(labels)
     if few:
         # nonzero would wait for the device; where the count is known, it need not
-        asked = torch.nonzero_static(labels != IGNORE, size=batch.count).squeeze(1)
+        asked = torch.nonzero_static(labels != IGNORE, size=batch.num_labels).squeeze(1)
         hidden, labels = hidden[asked], labels[asked]
-    return Loss(linear_cross_entropy(hidden, model.head.weight, labels), batch.count)
+        weights = None if weights is None else weights[asked]
+    return Loss(linear_cross_entropy(model.before_head(hidden), model.head.weight, labels, weights), batch.count)

@@ -21,26 +21,31 @@ from textus.model.precision import compute_dtype
 
 
 def linear_cross_entropy(
-    hidden: Float[Tensor, "rows hidden"], weight: Float[Tensor, "vocab hidden"], labels: Int[Tensor, " rows"]
+    hidden: Float[Tensor, "rows hidden"],
+    weight: Float[Tensor, "vocab hidden"],
+    labels: Int[Tensor, " rows"],
+    factors: Float[Tensor, " rows"] | None = None,
 ) -> Float[Tensor, ""]:
     """Sum the negative log-probabilities of `labels` under `softmax(hidden @ weight.T)`, in nats.
 
-    Products compute in autocast's format, everything after them in float32. A negative label asks nothing.
+    Products compute in autocast's format, everything after them in float32. A negative label asks nothing. `factors`
+    multiply each row's loss.
 
     >>> linear_cross_entropy(torch.zeros(2, 3), torch.zeros(4, 3), torch.tensor([0, 1])) / 2  # log 4
     tensor(1.3863)
     """
     if labels.device.type == "cpu" and bool((labels < 0).any()):
-        hidden, labels = hidden[labels >= 0], labels[labels >= 0]
+        asked = labels >= 0
+        hidden, labels, factors = hidden[asked], labels[asked], None if factors is None else factors[asked]
     if torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad):
-        total: Tensor = _LinearCrossEntropy.apply(hidden, weight, labels)  # type: ignore[no-untyped-call]
+        total: Tensor = _LinearCrossEntropy.apply(hidden, weight, labels, factors)  # type: ignore[no-untyped-call]
         return total
-    total, _, _ = _sum(hidden, weight, labels, with_gradients=False)
+    total, _, _ = _sum(hidden, weight, labels, factors, with_gradients=False)
     return total
 
 
 def _sum(
-    hidden: Tensor, weight: Tensor, labels: Tensor, with_gradients: bool
+    hidden: Tensor, weight: Tensor, labels: Tensor, factors: Tensor | None, with_gradients: bool
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Return the sum, and its gradients with respect to `hidden` and `weight` where they are wanted."""
     dtype = compute_dtype(hidden)
@@ -52,6 +57,10 @@ def _sum(
         part, wanted = hidden[start : start + rows].to(dtype), labels[start : start + rows]
         scores = part @ matrix.t()
         losses, slope = _losses(scores, wanted, with_gradients)
+        if factors is not None:
+            factor = factors[start : start + rows].unsqueeze(1)
+            losses = losses.view(-1, 1) * factor
+            slope = slope if slope is None else slope.mul_(factor)
         total += losses.sum()
         if slope is not None and grad_hidden is not None and grad_weight is not None:
             torch.mm(slope, matrix, out=grad_hidden[start : start + rows])
@@ -94,15 +103,15 @@ def _rows_at_once(weight: Tensor) -> int:
 
 class _LinearCrossEntropy(Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
-        total, *gradients = _sum(hidden, weight, labels, with_gradients=True)
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor, factors: Tensor | None) -> Tensor:
+        total, *gradients = _sum(hidden, weight, labels, factors, with_gradients=True)
         ctx.save_for_backward(*gradients)
         ctx.formats = hidden.dtype, weight.dtype
         return total
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
         (grad,), (grad_hidden, grad_weight) = grads, ctx.saved_tensors
         hidden_format, weight_format = ctx.formats
-        return (grad_hidden * grad).to(hidden_format), (grad_weight * grad).to(weight_format), None
+        return (grad_hidden * grad).to(hidden_format), (grad_weight * grad).to(weight_format), None, None

@@ -12,8 +12,19 @@ from textus.training.loop import Step, TrainState
 from textus.training.recipe import Recipe
 
 
-def line_of(step: Step, validation: float | None, model: ModelConfig, recipe: Recipe, world: int = 1) -> dict[str, Any]:
-    """Return the numbers of a step that `world` devices have taken together."""
+def line_of(
+    step: Step,
+    validation: float | None,
+    model: ModelConfig,
+    recipe: Recipe,
+    world: int = 1,
+    *,
+    has_perplexity: bool = True,
+) -> dict[str, Any]:
+    """Return the numbers of a step that `world` devices have taken together.
+
+    Of a loss on hidden tokens the exponential is no perplexity.
+    """
     line: dict[str, Any] = {
         "step": step.number,
         "loss": step.loss,
@@ -24,10 +35,12 @@ def line_of(step: Step, validation: float | None, model: ModelConfig, recipe: Re
         "waited": round(step.waited, 5),
         **_speed(step, model, recipe, world),
     }
-    if step.loss < 50:
+    if has_perplexity and step.loss < 50:
         line["perplexity"] = math.exp(step.loss)
     if validation is not None:
-        line |= {"validation_loss": validation, "validation_perplexity": math.exp(min(validation, 50.0))}
+        line["validation_loss"] = validation
+        if has_perplexity:
+            line["validation_perplexity"] = math.exp(min(validation, 50.0))
     if step.verdict.judgement != "ok":
         line |= {"judgement": step.verdict.judgement, "reason": step.verdict.reason}
     return line

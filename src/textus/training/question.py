@@ -64,9 +64,7 @@ def ask(loader: Loader, objective: Objective, recipe: Recipe, context: int, numb
             raise
         return Question(number, [], 0, window.tokens[:, :context].numel(), silent)  # other ranks may ask something
     parts = batch.split(recipe.micro_rows(context))
-    return Question(
-        number, [part.pinned() if pin else part for part in parts], batch.count, batch.tokens.numel(), silent
-    )
+    return Question(number, [part.pinned() if pin else part for part in parts], batch.count, batch.positions, silent)
 
 
 def _silent(window: Window, context: int) -> Batch:

@@ -16,6 +16,7 @@ from textus.dataset.mixture import Mixture
 from textus.dataset.pack import Windows
 from textus.errors import CheckpointError, DivergenceError, Interrupted
 from textus.model.transformer import Transformer
+from textus.objectives.causal import Causal
 from textus.objectives.objective import Objective
 from textus.progress import SILENT, Progress, Task
 from textus.tokenizer.tokenizer import Tokenizer
@@ -128,7 +129,14 @@ class Run:
             for step in steps:
                 self.on_step(step)
                 validation = self._validate(state, step)
-                line = line_of(step, validation, self.model.config, self.recipe, self.ranks.world)
+                line = line_of(
+                    step,
+                    validation,
+                    self.model.config,
+                    self.recipe,
+                    self.ranks.world,
+                    has_perplexity=isinstance(self.objective, Causal),
+                )
                 if step.verdict.judgement != "ok":
                     line["batch"] = self._batch_name(step.number)
                 log.write(line)
@@ -214,7 +222,7 @@ class Run:
             return None
         precision = Precision(self.recipe.precision, self.recipe.device)
         windows, device = self._validation_windows(), self.recipe.device
-        loss = self._crew.measure(self.model, self.objective, windows, device, precision.autocast)
+        loss = self._crew.measure(self.model, self.objective.validation(), windows, device, precision.autocast)
         value = float(loss.mean)
         if value < state.best_loss:
             state.best_loss, state.best_step = value, step.number

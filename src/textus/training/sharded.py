@@ -138,6 +138,10 @@ class _Through:
         self.attention, self.prediction_offset = objective.attention, objective.prediction_offset
         self.batch, self._asked = objective.batch, asked
 
+    def validation(self) -> _Through:
+        """Return itself: it is made of what is measured."""
+        return self
+
     def loss(self, model: Transformer, batch: Batch) -> Loss:
         """Take the loss; what is gathered must still serve training, which inference mode would forbid."""
         with torch.inference_mode(False), torch.no_grad():

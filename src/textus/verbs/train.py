@@ -142,8 +142,9 @@ def _result(stages: Stages, made: Plan, model_key: str, *, writes: bool) -> Trai
 def _run(stages: Stages, made: Plan, ranks: Ranks) -> Run:
     """Bring together what the training needs."""
     settings, shards = stages.settings, stages.shards
-    objective = objectives.build(settings.objective)
     context, seed = made.model.context_length, made.recipe.seed
+    num_windows = made.recipe.steps * made.recipe.rows(context)
+    objective = objectives.build(settings.objective, stages.tokenizer, num_windows, seed)
     parallel = ranks.first(lambda: chosen(made.recipe, made.memory_bytes, machine.room(made.recipe.device)))
     return Run(
         directory=stages.directory,
@@ -157,7 +158,11 @@ def _run(stages: Stages, made: Plan, ranks: Ranks) -> Run:
             corpus=stages.corpus.fingerprint,
             tokenizer=stages.tokenizer.fingerprint,
             shards=shards.fingerprint,
-            settings={"model": dict(vars(made.model)), "training": dict(vars(made.recipe))},
+            settings={
+                "model": dict(vars(made.model)),
+                "objective": dict(vars(settings.objective)),
+                "training": dict(vars(made.recipe)),
+            },
         ),
         progress=stages.progress,
         ranks=ranks,
