@@ -31,7 +31,7 @@ from textus.tokenizer.tokenizer import Tokenizer
 from textus.training.distributed import joined
 from textus.training.loop import Step
 
-PATIENCE_SECONDS = float(os.environ.get('PATIENCE', 120))
+PATIENCE_SECONDS = float(os.environ.get("PATIENCE", 120))
 """A process that still hangs after this long is ended, and its test fails."""
 
 
