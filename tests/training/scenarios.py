@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +29,11 @@ from textus.errors import ResourceError, TextusError
 from textus.objectives.causal import Causal
 from textus.objectives.objective import IGNORE, Batch, Loss
 from textus.tokenizer.tokenizer import Tokenizer
+from textus.training import exchange, sharded
 from textus.training.distributed import joined
 from textus.training.loop import Step
+
+assert exchange and sharded and torch._dynamo  # imported once for all
 
 PATIENCE_SECONDS = float(os.environ.get("PATIENCE", 120))
 """A process that still hangs after this long is ended, and its test fails."""
@@ -137,6 +141,7 @@ def _child(job: dict[str, Any], rank: int, port: int) -> None:
         found = {"error": type(error).__name__, "message": str(error), "code": getattr(error, "exit_code", 0)}
     except BaseException:
         found = {"error": "unexpected", "message": traceback.format_exc()}
+    found["cpu"] = round(time.process_time(), 2)
     (folder / f"{rank}.json").write_text(json.dumps(found))
     sys.stdout.flush()
     sys.stderr.flush()

@@ -46,9 +46,9 @@ class Crowd:
         self._master.stdin.flush()
         self.codes = json.loads(self._master.stdout.readline())
         self.words = [(out / f"{rank}.err").read_text() for rank in range(world)]
-        print(world, given, [words[-3000:] for words in self.words])
         files = [out / f"{rank}.json" for rank in range(world)]
         found = [json.loads(file.read_text()) if file.exists() else {} for file in files]
+        print(name, world, given.get("parallel"), [each.get("cpu") for each in found])
         assert all(each.get("error") != "unexpected" for each in found), [*found, *self.words]
         return found
 
@@ -83,7 +83,7 @@ class Outcome:
         self.last = training_state.path(run / "checkpoints", step)
         self.weights = load_file(self.last / "model.safetensors")
         files = sorted((self.last / training_state.FOLDER).rglob("*.safetensors"))
-        self.state = {file.name: file.read_bytes() for file in files}
+        self.state = {f"{file.name}/{name}": tensor for file in files for name, tensor in load_file(file).items()}
 
     def assert_near(self, other: Outcome) -> None:
         """As equal as sums in another order can be."""
@@ -97,8 +97,9 @@ class Outcome:
     def assert_same(self, other: Outcome) -> None:
         """Equal to the last bit."""
         assert (self.losses, self.validation, self.norms) == (other.losses, other.validation, other.norms)
-        assert all(torch.equal(self.weights[name], value) for name, value in other.weights.items())
-        assert self.state == other.state
+        for mine, theirs in ((self.weights, other.weights), (self.state, other.state)):
+            assert mine.keys() == theirs.keys()
+            assert all(torch.equal(mine[name], value) for name, value in theirs.items())
 
 
 CASES: dict[str, dict[str, Any]] = {
@@ -125,8 +126,6 @@ def alone(crowd: Crowd, tmp_path_factory: pytest.TempPathFactory) -> dict[str, O
     [
         ("adamw", "ddp", 2),
         ("adamw", "fsdp", 4),
-        ("muon", "ddp", 4),
-        ("muon", "fsdp", 2),
         ("muon", "fsdp", 3),
         ("sparse", "ddp", 4),
         ("sparse", "fsdp", 2),
@@ -147,9 +146,8 @@ def test_several_processes_learn_what_one_does(
 def test_what_is_killed_and_resumed_is_the_same_to_the_last_bit(crowd: Crowd, tmp_path: Path, parallel: str) -> None:
     settings = {"parallel": parallel, "optimizer": "muon", "model": {"dropout": 0.1}, "micro_batch_tokens": 3 * 16}
     crowd.train(tmp_path / "straight", 2, **settings)
-    for at, event in ((7, "kill"), (10, "stop")):
-        found = crowd.train(tmp_path / "torn", 2, at=at, event=event, **settings)
-        assert all("step" not in each for each in found)
+    found = crowd.train(tmp_path / "torn", 2, at=8, event="kill", **settings)
+    assert crowd.codes == [0, 9] and "step" not in found[0]
     crowd.train(tmp_path / "torn", 2, **settings)
     Outcome(tmp_path / "torn").assert_same(Outcome(tmp_path / "straight"))
 
@@ -157,14 +155,12 @@ def test_what_is_killed_and_resumed_is_the_same_to_the_last_bit(crowd: Crowd, tm
 def test_a_run_goes_on_with_another_number_of_processes(
     crowd: Crowd, alone: dict[str, Outcome], tmp_path: Path
 ) -> None:
-    sittings = [(1, "ddp", 5), (2, "fsdp", 6), (4, "fsdp", 8), (1, "ddp", 9), (4, "ddp", 11), (2, "fsdp", 0)]
-    for world, parallel, at in sittings:
-        crowd.train(tmp_path, world, parallel=parallel, at=at, event="stop", checkpoint_every=1, **CASES["muon"])
+    for world, parallel, at in [(1, "ddp", 5), (2, "fsdp", 8), (4, "fsdp", 11), (1, "ddp", 0)]:
+        crowd.train(tmp_path, world, parallel=parallel, at=at, event="stop", **CASES["muon"])
     Outcome(tmp_path).assert_near(alone["muon"])
 
 
-@pytest.mark.parametrize("parallel", PARALLEL)
-@pytest.mark.parametrize("policy", ["skip", "rollback"])
+@pytest.mark.parametrize(("parallel", "policy"), [("ddp", "rollback"), ("fsdp", "skip")])
 def test_a_loss_that_is_no_number_in_one_process_changes_no_weight_in_any(
     crowd: Crowd, tmp_path: Path, parallel: str, policy: str
 ) -> None:
@@ -179,13 +175,12 @@ def test_a_loss_that_is_no_number_in_one_process_changes_no_weight_in_any(
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     judged = [(line["step"], line.get("judgement"), line.get("event")) for line in lines]
     assert [told for told in judged if told[1] or told[2]] == (
-        [(5, "non-finite", None)] if skipped else [(4, None, "rollback"), (5, "left-out", None)]
+        [(5, "non-finite", None)] + ([] if skipped else [(4, None, "rollback"), (5, "left-out", None)])
     )
 
 
-@pytest.mark.parametrize("parallel", PARALLEL)
-def test_a_signal_to_one_process_stops_all_after_the_same_step(crowd: Crowd, tmp_path: Path, parallel: str) -> None:
-    found = crowd.train(tmp_path, 2, parallel=parallel, at=6, event="term", on=1)
+def test_a_signal_to_one_process_stops_all_after_the_same_step(crowd: Crowd, tmp_path: Path) -> None:
+    found = crowd.train(tmp_path, 2, parallel="fsdp", at=6, event="term", on=1)
     words = sorted((each["error"], each["code"]) for each in found)
     assert words == [("Interrupted", 143), ("SaidElsewhere", 143)]
     (step,) = training_state.steps(tmp_path / "run" / "checkpoints")[-1:]

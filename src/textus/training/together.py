@@ -183,7 +183,7 @@ class Replicated(Several):
     """Each process holds the whole model and optimizer, and changes them alike."""
 
     def __init__(self, ranks: Ranks, model: Transformer, recipe: Recipe) -> None:
-        asked = DistributedDataParallel(Asked(model), broadcast_buffers=False, gradient_as_bucket_view=True)
+        asked = DistributedDataParallel(Asked(model), gradient_as_bucket_view=True)
         asked.register_comm_hook(None, lambda _, bucket: _sum(bucket.buffer()))
         super().__init__(ranks, asked)
         if recipe.compile == "on":
