@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+import torch._dynamo
 import torch.distributed as dist
 from safetensors.torch import load_file
 
