@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,11 @@ from textus.evaluation.perplexity import evaluate as measure
 from textus.progress import SILENT, Progress
 from textus.verbs.load import load
 from textus.verbs.settings import kept_settings
+
+_LOSSY = (
+    "the tokenizer is not lossless: it changes a text (case, spaces, rare characters) before the model sees it, so "
+    "bits per byte are of the changed text, and too good beside those of models that keep every byte"
+)
 
 
 def evaluate(
@@ -60,7 +66,8 @@ def evaluate(
                 hint="run `textus train` on it again, or name the texts to measure on",
             )
         data, framed = part.data_fingerprint, split_documents(part)
-    return measure(opened.model, opened.tokenizer, framed, data=data, stride=step, progress=progress)
+    found = measure(opened.model, opened.tokenizer, framed, data=data, stride=step, progress=progress)
+    return found if opened.tokenizer.is_lossless else replace(found, note=f"{found.note}; {_LOSSY}")
 
 
 def _documents(paths: Sequence[str | Path], config: CorpusConfig, progress: Progress) -> Iterator[Document]:
