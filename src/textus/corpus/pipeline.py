@@ -194,6 +194,7 @@ class _Pipeline:
             )
         )
 
+        cuts = removal.cuts(self.config.passages)
     def _first(self, pieces: tuple[Measured, ...]) -> Path:
         """Mark the documents that stand for their exact duplicates."""
         key = [[piece.place.name for piece in pieces], self.config.priority]
@@ -223,11 +224,11 @@ class _Pipeline:
     def _publish(self, pieces: Sequence[Measured], decided: Path, removal: Removal, key: str) -> None:
         by_tails, bench = storage.read_json(decided / SUMMARY)["how"] == "tails", self.bench
         writings = [
-            Writing(piece, decided / DECISIONS, group, removal.cuts, removal.lines, by_tails, self.config)
+            Writing(piece, decided / DECISIONS, group, cuts, removal.lines, by_tails, self.config)
             for group, piece in enumerate(pieces)
         ]
         sizes = [piece.num_bytes for piece in pieces]
-        base = [decided.name, [place.name for place in (*removal.cuts, removal.lines) if place]]
+        base = [decided.name, removal.names]
         jobs = [Job(one, [*base, one.group], size) for one, size in zip(writings, sizes, strict=True)]
         written = bench.each("write", "written", write, jobs)
         held_out = bench.one("held out", "held_out", leak.spell_held_out, (written, self.config), base)

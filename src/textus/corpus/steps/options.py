@@ -16,6 +16,7 @@ from textus.corpus.inputs import Part, list_parts
 from textus.corpus.log import ReadLog
 from textus.corpus.passages.config import PassagesConfig
 from textus.corpus.steps import repeat
+from textus.corpus.steps.cuts import Cuts
 from textus.corpus.steps.decide import DECISIONS
 from textus.corpus.steps.decontaminate import Judgement, Probe, judge, look_up
 from textus.corpus.steps.lines import Adding, Counting, add_lines, count_lines
@@ -42,10 +43,15 @@ class Removal:
     passages: Path | None
     lines: Path | None
 
+    def cuts(self, config: PassagesConfig) -> tuple[Cuts, ...]:
+        """Return where runs of words are that are to go, and what is to stand in their place."""
+        marks = ((self.contaminated, ""), (self.passages, config.mark if config.action == "mask" else ""))
+        return tuple(Cuts(place, mark) for place, mark in marks if place)
+
     @property
-    def cuts(self) -> tuple[Path, ...]:
-        """Return where runs of words to be cut are."""
-        return tuple(place for place in (self.contaminated, self.passages) if place)
+    def names(self) -> list[str]:
+        """Return what tells this from other removals."""
+        return [place.name for place in (self.contaminated, self.passages, self.lines) if place]
 
 
 def scores(
