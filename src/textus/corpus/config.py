@@ -31,7 +31,8 @@ class CorpusConfig(Settings):
     fix_unicode: bool = True
     """Repair text that was decoded wrongly (â€™ for ’) and compose accents (NFC)."""
     deduplicate: Literal["near", "exact", "none"] = "near"
-    """Drop documents that are nearly the same as one that stays, only those of the same words, or none."""
+    """Drop documents that are nearly the same as one that stays, only those of the same words, or none: then what
+    training shares with files given to measure on is reported and stays."""
     minimum_characters: Natural = 1
     """Drop documents that are shorter than this after cleaning."""
     maximum_document_mb: Positive = 16.0
@@ -43,7 +44,8 @@ class CorpusConfig(Settings):
     minimum_split_documents: Count = 20
     """With fewer documents than this, the end of each document is held out instead of whole documents."""
     validation: tuple[str, ...] = ()
-    """Files or folders to measure on, instead of a share of the input; their duplicates leave training."""
+    """Files or folders to measure on, instead of a share of the input; what repeats them leaves training, as far as
+    `deduplicate` says."""
     unreadable: Literal["stop", "skip"] = "stop"
     """What to do at a file or record that cannot be read: stop with its name, or skip it and report it."""
     priority: tuple[str, ...] = ()

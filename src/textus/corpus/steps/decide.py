@@ -142,9 +142,10 @@ def _drop_exact(whole: Whole, rank: NDArray[np.int64], ledger: Ledger, config: C
     first = representatives(whole, rank)
     is_copy = (first != np.arange(len(whole))) & ledger.is_kept[first]
     ledger.drop(is_copy & whole.held_out[first] & ~whole.held_out, ALSO_HELD_OUT, match=first, score=1.0)
-    if config.deduplicate != "none":
-        ledger.drop(is_copy, DUPLICATE, match=first, score=1.0)
+    ledger.drop(is_copy, DUPLICATE, match=first, score=1.0)
 
+    if config.deduplicate == "none":
+        return
 
 def _drop_near(whole: Whole, rank: NDArray[np.int64], ledger: Ledger, edges: Edges, config: CorpusConfig) -> None:
     """Drop documents that are nearly like one that stays and was compared with them."""
@@ -154,10 +155,19 @@ def _drop_near(whole: Whole, rank: NDArray[np.int64], ledger: Ledger, edges: Edg
     match, score = np.full(len(whole), -1, np.int64), np.zeros(len(whole), np.float32)
     match[found.documents], score[found.documents] = found.matches, among.overlaps.jaccard[found.rows]
     which = match >= 0
+    if config.deduplicate != "near":
+        return
     also = which & whole.held_out[match] & ~whole.held_out
     ledger.drop(also, f"nearly {ALSO_HELD_OUT}", match=match, score=score)
-    if config.deduplicate == "near":
-        ledger.drop(which, NEAR, match=match, score=score)
+    ledger.drop(which, NEAR, match=match, score=score)
+
+
+def _drop_alike(found: Alike, ledger: Ledger) -> None:
+    """Drop documents that mean the same as one that stays."""
+    which, match = np.zeros(len(ledger), bool), np.full(len(ledger), -1, np.int64)
+    score = np.zeros(len(ledger), np.float32)
+    which[found.documents], match[found.documents], score[found.documents] = True, found.matches, found.cosines
+    ledger.drop(which, ALIKE, match=match, score=score)
 
 
 def _in_words(ledger: Ledger) -> str:
