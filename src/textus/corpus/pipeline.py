@@ -107,7 +107,8 @@ class _Pipeline:
     ) -> None:
         self.directory, self.config, self.progress, self.log = directory, config, progress, log
         self.reference = reference
-        self.bench = Bench(directory.with_name(directory.name + WORK), chosen(config.work), progress)
+        root = directory.absolute().with_name(directory.name + WORK)
+        self.bench = Bench(root, chosen(config.work, root), progress)
 
     def staged(self, documents: Iterable[Document], key: str) -> list[Staged]:
         """Keep documents that come from Python; no other process could take them."""

@@ -23,7 +23,7 @@ from textus.corpus.steps.lines import Adding, Counting, add_lines, count_lines
 from textus.corpus.steps.score import Lesson, Scoring, learn, score
 from textus.corpus.steps.table import Measured
 from textus.corpus.work.bench import Bench, Job
-from textus.corpus.work.task import KIND, perform
+from textus.corpus.work.task import KIND
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,8 @@ def scores(
         scored.append(bench.each("quality", "scored", score, jobs))
     if reference:
         judge, name = reference.perplexity, reference.key
-        tasks = [bench.task("scored", score, Scoring(one, None, judge), [one.place.name, name]) for one in pieces]
-        for task in tasks:  # here: the model is in this process
-            perform(task)
-        scored.append(tuple(task.place for task in tasks))
+        jobs = [Job(Scoring(piece, None, judge), [piece.place.name, name], piece.num_bytes) for piece in pieces]
+        scored.append(bench.here("perplexity", "scored", score, jobs))
     return tuple(zip(*scored, strict=True)) if scored else ((),) * len(pieces)
 
 
