@@ -204,11 +204,11 @@ class _Pipeline:
     def _compare(self, pieces: tuple[Measured, ...], first: Path) -> tuple[Path, tuple[Path, ...]]:
         """Compare what may be nearly the same: whether it is dropped or not, it must not straddle the split."""
         config, bench = self.config.duplicates, self.bench
-        key = [first.parent.name, config.signature]
+        key = [near.VERSION, first.parent.name, config.signature]
         searches = near.plan_searches(pieces, first, config, int(self.config.work.memory_mb * MEGABYTE))
         jobs = [Job(one, [key, one.bands, one.part, one.parts], near.search_bytes(one)) for one in searches]
         found = bench.each("nearly the same", "candidates", near.search, jobs)
-        pairs = bench.one("pairs", "pairs", near.join, found, key)
+        pairs = bench.one("pairs", "pairs", near.join, (found, pieces[-1].stop), [key, pieces[-1].stop])
         spellings = [near.Spelling(piece, pairs, config.words) for piece in pieces]
         jobs = [Job(one, [key, one.piece.start], one.piece.num_bytes) for one in spellings]
         spelt = bench.each("spell", "spelt", near.spell, jobs)

@@ -78,7 +78,7 @@ def decide(place: Path, case: Case) -> Mapping[str, Any]:
         _judge(piece, piece.columns() | read_scores(scores), ledger, counts, config)
     if case.contaminated is not None:
         _judge_contaminated(case.contaminated, whole, ledger, config)
-    rank, edges = ranks(whole, config.priority), read_edges(case.pairs, case.compared)
+    rank, edges = ranks(whole, config.priority), read_edges(case.pairs, case.compared, config.duplicates)
     _drop_exact(whole, rank, ledger, config)
     _drop_near(whole, rank, ledger, edges, config)
     if not ledger.is_kept.any():
@@ -204,7 +204,7 @@ def _clusters(ledger: Ledger, edges: Edges, count: int) -> dict[str, Any]:
     sizes = np.bincount(ledger.cluster)
     near = ledger.score[ledger.reason == ledger.names.index(NEAR)] if NEAR in ledger.names else np.zeros(0)
     found: dict[str, Any] = {
-        "pairs compared": len(edges.pairs),
+        "pairs compared": edges.compared,
         "clusters of two documents or more": count,
         "documents in the largest": int(sizes.max()),
     }
