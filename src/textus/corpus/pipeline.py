@@ -23,10 +23,10 @@ from textus.corpus.corpus import CORPUS_VERSION, KIND, REPORT, Corpus
 from textus.corpus.document import Document
 from textus.corpus.inputs import Part
 from textus.corpus.log import ReadLog
-from textus.corpus.steps import leak, near, options
+from textus.corpus.steps import leak, near, options, pieces
 from textus.corpus.steps.decide import DECISIONS, SUMMARY, Case, decide
 from textus.corpus.steps.exact import ranks, representatives
-from textus.corpus.steps.measure import DOCUMENTS, LOG, Files, Piece, Source, Staged, Unpacking, measure, unpack
+from textus.corpus.steps.measure import DOCUMENTS, LOG, Piece, Source, Staged, measure
 from textus.corpus.steps.options import Reference, Removal, listed, parts_of
 from textus.corpus.steps.seal import Sealing, seal
 from textus.corpus.steps.table import Measured, gather, number_pieces
@@ -39,9 +39,6 @@ from textus.corpus.work.task import Task, perform
 from textus.errors import InputError, TextusError
 from textus.progress import SILENT, Progress
 
-_MOST_PIECES = 4096
-_UNPACKED = 4
-"""How much larger a piece of unpacked text may be than one on disk, for most of it is packed."""
 FIRST = "first.npy"
 
 
@@ -119,8 +116,8 @@ class _Pipeline:
     def make(self, inputs: Sequence[tuple[Sequence[Part | Staged], bool]], key: str) -> Corpus:
         """Take all steps from the inputs, each with whether it is held out, and put the result in its place."""
         try:
-            pieces = [piece for parts, held_out in inputs for piece in self._pieces(parts, held_out)]
-            measured = self._measure(pieces)
+            sources = [(source, held_out) for parts, held_out in inputs for source in self._sources(parts)]
+            measured = self._measure([Piece(source, held_out, self.config) for source, held_out in sources])
             first = self._first(measured)
             pairs, compared = self._compare(measured, first)
             scored = options.scores(self.bench, measured, self.config, self.reference)
@@ -145,37 +142,8 @@ class _Pipeline:
             self.bench.tidy() if self.config.work.keep else self.bench.clear()
         return corpus
 
-    def _pieces(self, parts: Sequence[Part | Staged], held_out: bool) -> list[Piece]:
-        """Put parts together to pieces of about `task_mb`; unpack those that are larger."""
-        size = self._piece_bytes(parts)
-        large = [part for part in parts if isinstance(part, Part) and part.weight > 1.5 * size]
-        unpackings = [Unpacking(part, self.config, int(_UNPACKED * size)) for part in large]
-        jobs = [Job(one, one.key, one.part.weight) for one in unpackings]
-        unpacked = dict(zip(large, self.bench.each("unpack", "unpacked", unpack, jobs), strict=True))
-        sources: list[Source] = []
-        group: list[Part] = []
-        for part in parts:
-            if group and (part in unpacked or isinstance(part, Staged) or sum(one.weight for one in group) >= size):
-                sources.append(Files(tuple(group)))
-                group = []
-            if isinstance(part, Staged):
-                sources.append(part)
-            elif part in unpacked:
-                place = unpacked[part]
-                self.log.add(ReadLog.from_dict(storage.read_json(place / LOG)["log"]))
-                sources += [Staged(path, place.name) for path in document_files(place, DOCUMENTS)]
-            else:
-                group.append(part)
-        return [
-            Piece(source, held_out, self.config) for source in (*sources, *([Files(tuple(group))] if group else []))
-        ]
-
-    def _piece_bytes(self, parts: Sequence[Part | Staged]) -> float:
-        """Return the size of pieces: as set, or 2, 4, 8, ... times as much where there would be too many."""
-        size = self.config.work.task_mb * MEGABYTE
-        while sum(part.weight for part in parts) > _MOST_PIECES * size:
-            size *= 2
-        return size
+    def _sources(self, parts: Sequence[Part | Staged]) -> list[Source]:
+        return pieces.divide(self.bench, parts, self.config, self.log)
 
     def _measure(self, pieces: Sequence[Piece]) -> tuple[Measured, ...]:
         tasks = [self.bench.task("measured", measure, piece, piece.key, piece.source.size) for piece in pieces]
