@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from textus.config import Count, Natural, Positive, Range, Settings
 from textus.corpus.contamination.config import ContaminationConfig
-from textus.corpus.duplicates.config import DuplicatesConfig, LeakageConfig
+from textus.corpus.duplicates.config import DuplicatesConfig, LeakageConfig, SemanticConfig
 from textus.corpus.filters.config import FilterConfig
 from textus.corpus.passages.config import BoilerplateConfig, PassagesConfig
 from textus.corpus.privacy.config import PrivacyConfig
@@ -62,6 +62,8 @@ class CorpusConfig(Settings):
     """Against which evaluation sets documents are held."""
     duplicates: DuplicatesConfig = field(default_factory=DuplicatesConfig)
     """How near duplicates are found, and which are dropped."""
+    semantic: SemanticConfig = field(default_factory=SemanticConfig)
+    """Which documents are dropped for saying the same as another in other words."""
     split: SplitConfig = field(default_factory=SplitConfig)
     """What decides which documents are held out."""
     leakage: LeakageConfig = field(default_factory=LeakageConfig)
@@ -73,6 +75,11 @@ class CorpusConfig(Settings):
         super().__post_init__()
         if self.encoding != "auto":
             _check_encoding(self.encoding)
+        if self.semantic.is_on and self.deduplicate == "none":
+            raise ConfigError(
+                "CorpusConfig: `semantic.model` drops what means the same, and `deduplicate` is none",
+                hint="leave one of the two out",
+            )
 
     @property
     def maximum_bytes(self) -> int:

@@ -11,6 +11,7 @@ Documents are numbered in the order of the input, so that the result does not de
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from textus.corpus.steps import leak, near, options, pieces
 from textus.corpus.steps.decide import DECISIONS, SUMMARY, Case, decide
 from textus.corpus.steps.exact import ranks, representatives
 from textus.corpus.steps.measure import DOCUMENTS, LOG, Piece, Source, Staged, measure
-from textus.corpus.steps.options import Reference, Removal, listed, parts_of
+from textus.corpus.steps.options import Models, Removal, listed, parts_of
 from textus.corpus.steps.seal import Sealing, seal
 from textus.corpus.steps.table import Measured, gather, number_pieces
 from textus.corpus.steps.write import Writing, write
@@ -47,17 +48,17 @@ def build(
     directory: Path,
     config: CorpusConfig,
     progress: Progress = SILENT,
-    reference: Reference | None = None,
+    models: Models = Models(),  # noqa: B008 - frozen
 ) -> Corpus:
     """Make a corpus of files and folders, or reopen it when neither they nor the settings have changed."""
     log = ReadLog(stop=config.unreadable == "stop")
     given = listed(config.validation, config)
     parts = parts_of(inputs, config, log)
     parts = [part for part in parts if part.place not in {part.place for part in given}]
-    key = _key([part.identity for part in parts], given, config)
+    key = _key([part.identity for part in parts], given, config, models)
     if storage.is_fresh(directory, KIND, key):
         return Corpus.open(directory)
-    return _Pipeline(directory, config, progress, log, reference).make([(given, True), (parts, False)], key)
+    return _Pipeline(directory, config, progress, log, models).make([(given, True), (parts, False)], key)
 
 
 def build_from(
@@ -66,15 +67,15 @@ def build_from(
     directory: Path,
     config: CorpusConfig,
     progress: Progress = SILENT,
-    reference: Reference | None = None,
+    models: Models = Models(),  # noqa: B008 - frozen
 ) -> Corpus:
     """Make a corpus of documents that `key` identifies, or reopen it without asking for the first of them."""
     log = ReadLog(stop=config.unreadable == "stop")
     given = listed(config.validation, config)
-    full_key = _key(key, given, config)
+    full_key = _key(key, given, config, models)
     if storage.is_fresh(directory, KIND, full_key):
         return Corpus.open(directory)
-    pipeline = _Pipeline(directory, config, progress, log, reference)
+    pipeline = _Pipeline(directory, config, progress, log, models)
     return pipeline.make([(given, True), (pipeline.staged(documents, key), False)], full_key)
 
 
@@ -99,11 +100,9 @@ def mark_first(place: Path, payload: tuple[tuple[Measured, ...], tuple[str, ...]
 class _Pipeline:
     """The steps of one run."""
 
-    def __init__(
-        self, directory: Path, config: CorpusConfig, progress: Progress, log: ReadLog, reference: Reference | None
-    ) -> None:
+    def __init__(self, directory: Path, config: CorpusConfig, progress: Progress, log: ReadLog, models: Models) -> None:
         self.directory, self.config, self.progress, self.log = directory, config, progress, log
-        self.reference = reference
+        self.models = models
         root = directory.absolute().with_name(directory.name + WORK)
         self.bench = Bench(root, chosen(config.work, root), progress)
 
@@ -120,13 +119,16 @@ class _Pipeline:
             measured = self._measure([Piece(source, held_out, self.config) for source, held_out in sources])
             first = self._first(measured)
             pairs, compared = self._compare(measured, first)
-            scored = options.scores(self.bench, measured, self.config, self.reference)
+            scored = options.scores(self.bench, measured, self.config, self.models.reference)
             contaminated = options.evaluation_sets(self.bench, measured, self.config, first)
-            decided = self._decide(Case(measured, pairs, compared, contaminated, scored, self.config))
+            case = Case(measured, pairs, compared, contaminated, scored, self.config)
+            decided = self._decide(case)
+            if self.models.embedding:
+                alike = options.same_meaning(self.bench, measured, self.config, self.models.embedding, first, decided)
+                decided = self._decide(replace(case, alike=alike))
             passages = options.repeated_passages(self.bench, measured, self.config.passages, decided)
             lines = options.repeated_lines(self.bench, measured, self.config, first)
-            removal = Removal(contaminated, passages, lines)
-            self._publish(measured, decided, removal, key)
+            self._publish(measured, decided, Removal(contaminated, passages, lines), key)
             corpus = Corpus.open(self.directory)
             keep_trail(corpus, measured, decided / DECISIONS)
         except TextusError:
@@ -163,7 +165,6 @@ class _Pipeline:
             )
         )
 
-        cuts = removal.cuts(self.config.passages)
     def _first(self, pieces: tuple[Measured, ...]) -> Path:
         """Mark the documents that stand for their exact duplicates."""
         key = [[piece.place.name for piece in pieces], self.config.priority]
@@ -188,10 +189,12 @@ class _Pipeline:
     def _decide(self, case: Case) -> Path:
         scored = [place.name for places in case.scored for place in places]
         names = [[piece.place.name for piece in case.pieces], [place.name for place in case.compared], scored]
+        names.append([case.alike.name] if case.alike else [])
         return self.bench.one("decide", "decided", decide, case, [names, settings_key(self.config)])
 
     def _publish(self, pieces: Sequence[Measured], decided: Path, removal: Removal, key: str) -> None:
         by_tails, bench = storage.read_json(decided / SUMMARY)["how"] == "tails", self.bench
+        cuts = removal.cuts(self.config.passages)
         writings = [
             Writing(piece, decided / DECISIONS, group, cuts, removal.lines, by_tails, self.config)
             for group, piece in enumerate(pieces)
@@ -213,8 +216,9 @@ class _Pipeline:
             )
 
 
-def _key(identity: Any, given: Sequence[Part], config: CorpusConfig) -> str:
-    return fingerprint.of_value([CORPUS_VERSION, identity, [part.identity for part in given], settings_key(config)])
+def _key(identity: Any, given: Sequence[Part], config: CorpusConfig, models: Models) -> str:
+    files = [identity, [part.identity for part in given]]
+    return fingerprint.of_value([CORPUS_VERSION, *files, settings_key(config), models.keys])
 
 
 def settings_key(config: CorpusConfig) -> list[Any]:

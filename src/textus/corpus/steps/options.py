@@ -1,4 +1,4 @@
-"""The steps that are taken only where they are asked for: learnt scores, evaluation sets, passages, boilerplate.
+"""The steps that are taken only where they are asked for: scores, evaluation sets, meaning, passages, boilerplate.
 
 Each returns where its result is, or none where it was not asked for.
 """
@@ -15,11 +15,12 @@ from textus.corpus.filters.quality import Perplexity
 from textus.corpus.inputs import Part, list_parts
 from textus.corpus.log import ReadLog
 from textus.corpus.passages.config import PassagesConfig
-from textus.corpus.steps import repeat
+from textus.corpus.steps import meaning, repeat
 from textus.corpus.steps.cuts import Cuts
 from textus.corpus.steps.decide import DECISIONS
 from textus.corpus.steps.decontaminate import Judgement, Probe, judge, look_up
 from textus.corpus.steps.lines import Adding, Counting, add_lines, count_lines
+from textus.corpus.steps.meaning import Embedding
 from textus.corpus.steps.score import Lesson, Scoring, learn, score
 from textus.corpus.steps.table import Measured
 from textus.corpus.work.bench import Bench, Job
@@ -33,6 +34,19 @@ class Reference:
     key: str
     """Tells the model from others."""
     perplexity: Perplexity
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models that a corpus is made with, where they were asked for."""
+
+    reference: Reference | None = None
+    embedding: Embedding | None = None
+
+    @property
+    def keys(self) -> list[str]:
+        """Return what tells them from others."""
+        return [model.key if model else "" for model in (self.reference, self.embedding)]
 
 
 @dataclass(frozen=True)
@@ -86,6 +100,20 @@ def evaluation_sets(bench: Bench, pieces: tuple[Measured, ...], config: CorpusCo
     one_of_each = first if config.deduplicate != "none" else None
     judgement = Judgement(probed, one_of_each, pieces[-1].stop, asked, sets)
     return bench.one("contamination", "contaminated", judge, judgement, [[place.name for place in probed], asked])
+
+
+def same_meaning(
+    bench: Bench, pieces: tuple[Measured, ...], config: CorpusConfig, model: Embedding, first: Path, decided: Path
+) -> Path:
+    """Find, among the documents that stay, those that say the same as another in other words."""
+    jobs = [
+        Job(meaning.Embedded(piece, first, model.embed), [piece.place.name, piece.start, first.parent.name, model.key],
+            piece.num_bytes) for piece in pieces
+    ]  # fmt: skip
+    embedded = bench.here("meaning", "embedded", meaning.embed, jobs)
+    search = meaning.Search(pieces, embedded, first, decided / DECISIONS, config.priority, config.semantic)
+    key = [decided.name, [place.name for place in embedded]]
+    return bench.one("same meaning", "alike", meaning.find, search, key)
 
 
 def repeated_passages(bench: Bench, pieces: tuple[Measured, ...], config: PassagesConfig, decided: Path) -> Path | None:
