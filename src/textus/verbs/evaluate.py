@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,11 @@ from textus.evaluation.readings import evaluate_readings
 from textus.progress import SILENT, Progress
 from textus.verbs.load import load
 from textus.verbs.settings import kept_settings
+
+_LOSSY = (
+    "the tokenizer is not lossless: it changes a text (case, spaces, rare characters) before the model sees it, so "
+    "bits per byte are of the changed text, and too good beside those of models that keep every byte"
+)
 
 
 def evaluate(
@@ -66,7 +72,7 @@ def evaluate(
     def framed() -> Iterable[Measured]:
         return (frame(opened.tokenizer, document) for document in documents) if paths else split_documents(part)
 
-    return evaluate_readings(
+    found = evaluate_readings(
         opened.model,
         opened.tokenizer,
         framed,
@@ -75,6 +81,7 @@ def evaluate(
         bound=_is_diffusion(opened),
         progress=progress,
     )
+    return found if opened.tokenizer.is_lossless else replace(found, note=f"{found.note}; {_LOSSY}")
 
 
 def _is_diffusion(opened: Checkpoint) -> bool:

@@ -11,8 +11,8 @@ from textus import fingerprint, storage
 from textus.checkpoint import checkpoint
 from textus.checkpoint.training_state import KIND as TRAINING_KIND
 from textus.corpus.corpus import Corpus
+from textus.dataset.mixture import Mixture
 from textus.dataset.pack import Windows
-from textus.dataset.split import TokenSplit
 from textus.dataset.tokenize import Shards
 from textus.dataset.window import PADDING
 from textus.errors import ArtefactError, ConfigError
@@ -22,6 +22,8 @@ from textus.report import Prose, Report, Section, Table
 from textus.tokenizer.tokenizer import Tokenizer
 from textus.verbs.inspect_corpus import document_report, search_report
 from textus.verbs.inspect_tokenizer import tokenizer_report
+from textus.verbs.mixture import shown_windows
+from textus.verbs.settings import kept_settings
 
 STAGES = ("corpus", "tokenizer", "shards")
 SHOWN_CONTEXT = 64
@@ -90,7 +92,7 @@ def shards_report(shards: Shards) -> Report:
     if tokenizer is not None and split.num_tokens > 2:
         context = min(SHOWN_CONTEXT, split.num_tokens - 1)
         sections.append(
-            ("A window: token | label", Prose(_show_window(split, tokenizer, context, 0, 1), verbatim=True))
+            ("A window: token | label", Prose(_show_window(Windows(split, context, 1, 1), tokenizer, 0), verbatim=True))
         )
     return Report("Shards", tuple(sections))
 
@@ -113,31 +115,40 @@ def _window(place: Path, number: int, split_name: str) -> Report:
     tokenizer = _tokenizer_beside(shards.directory)
     if tokenizer is None:
         raise ArtefactError(f"{shards.directory}: no tokenizer beside it", hint="give the run's directory")
+    if not 0 <= number < 2**63:
+        raise ConfigError(f"no window {number}", hint="windows are numbered from 0, through all epochs, to 2^63 - 1")
+    windows = _windows(shards, split_name)
+    which, own, own_number = "", windows, number
+    if isinstance(windows, Mixture):
+        (source,), (inside,) = windows.places([number])
+        which, own, own_number = f"{windows.names[source]}, ", windows.windows[source], int(inside)
+    epoch, place_in = divmod(own_number, own.per_epoch)
+    rows = tuple((part.document, part.start, part.stop) for part in windows.sources(number))
+    where = f"epoch {epoch}, place {place_in}"
+    return Report(
+        f"Window {number}: {which}{where}",
+        ((f"Window {number} of {split_name}: {which}{where} of {own.per_epoch}",
+          Table(("document", "from token", "to token"), rows)),
+         ("token | label", Prose(_show_window(windows, tokenizer, number), verbatim=True))),
+    )  # fmt: skip
+
+
+def _windows(shards: Shards, split_name: str) -> Windows | Mixture:
+    """Return the windows of a run as training and measuring show them; some of 64 tokens where nothing is planned."""
     run = shards.directory.parent
     context, seed = SHOWN_CONTEXT, 1
     if (run / "plan.json").is_file():
         planned = storage.read_json(run / "plan.json")
         context, seed = planned["model"]["context_length"], planned["training"]["seed"]
     split = shards.split(split_name)
-    windows = Windows(split, context, 1, seed, ordered=split_name != "train")
-    if not 0 <= number < 2**63:
-        raise ConfigError(f"no window {number}", hint="windows are numbered from 0, through all epochs, to 2^63 - 1")
-    sources = windows.sources(number)
-    table = Table(("document", "from token", "to token"), tuple((s.document, s.start, s.stop) for s in sources))
-    shown = Prose(_show_window(split, tokenizer, context, number, seed, ordered=split_name != "train"), verbatim=True)
-    epoch, place_in = divmod(number, windows.per_epoch)
-    return Report(
-        f"Window {number}: epoch {epoch}, place {place_in}",
-        ((f"Window {number} of {split_name}: epoch {epoch}, place {place_in} of {windows.per_epoch}", table),
-         ("token | label", shown)),
-    )  # fmt: skip
+    if split_name != "train":
+        return Windows(split, context, 1, seed, ordered=True)
+    return shown_windows(split, lambda: Corpus.open(run / "corpus"), kept_settings(run).mixture, context, 1, seed)
 
 
-def _show_window(
-    split: TokenSplit, tokenizer: Tokenizer, context: int, number: int, seed: int, *, ordered: bool = False
-) -> str:
+def _show_window(windows: Windows | Mixture, tokenizer: Tokenizer, number: int) -> str:
     """Show a window as it is asked: `token | label`, a rule between documents, a dot where nothing is asked."""
-    window = Windows(split, context, 1, seed, ordered=ordered).rows([number])
+    window = windows.rows([number])
     batch = Causal().batch(window, torch.Generator())
     documents = window.documents[0, :-1].tolist()
     lines: list[str] = []

@@ -21,6 +21,7 @@ from textus.corpus.store import read_documents, read_texts
 
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
 _SHOWN = 5
+_TOGETHER = 4096
 _SIZES, _MATCHES = "sizes.npy", "matches.npy"
 
 
@@ -93,8 +94,7 @@ def settle(
     _show(summary, written, samples)
     moved = np.zeros(len(sizes), bool)
     if how == "documents" and summary.leaked_documents:
-        sets = open_sets(held_out)
-        moved = known(found, HeldOut(*sets, config.leakage).seen_in(*sets))
+        moved = known(found, _among(held_out, config))
         if moved.all():
             moved[:] = False  # then nothing would be left to measure on
     left = ~moved
@@ -107,6 +107,17 @@ def settle(
         "moved to training, which showed them": int(moved.sum()),
     }
     return Seen(frozenset(np.flatnonzero(moved).tolist()), facts)
+
+
+def _among(place: Path, config: CorpusConfig) -> Matches:
+    """Compare the held-out documents with each other, some at a time: of one template, each is compared with many."""
+    held_out, (shingles, offsets) = _open(place, config), open_sets(place)
+    parts = []
+    for start in range(0, len(held_out), _TOGETHER):
+        own = offsets[start : start + _TOGETHER + 1]
+        parts.append(held_out.seen_in(shingles[own[0] : own[-1]], own - own[0], start))
+    columns = ("train", "held_out", "likeness", "containment")
+    return Matches(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
 
 
 def _show(summary: LeakageSummary, written: Sequence[Path], samples: Samples) -> None:
