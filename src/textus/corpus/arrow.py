@@ -33,7 +33,11 @@ def texts(values: Iterable[str]) -> pa.Array:
     >>> texts(["to be", "", "ça va"]).to_pylist()
     ['to be', '', 'ça va']
     """
-    encoded = [value.encode("utf-8", "backslashreplace") for value in values]
+    return encoded_texts([value.encode("utf-8", "backslashreplace") for value in values])
+
+
+def encoded_texts(encoded: Sequence[bytes]) -> pa.Array:
+    """Return texts, which are UTF-8 already, as a column."""
     if sum(map(len, encoded)) > _MOST_BYTES:
         raise CorpusError(
             "texts of more than 2 GB together cannot be kept in one column",

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from textus import storage
 from textus.corpus.batch import TextBatch, text_batches
 from textus.corpus.config import CorpusConfig
 from textus.corpus.document import Document
@@ -17,7 +18,8 @@ from textus.corpus.duplicates.verify import shingle_sets
 from textus.corpus.split import How, Split
 from textus.corpus.steps.samples import Samples
 from textus.corpus.steps.sets import open_sets, write_sets
-from textus.corpus.store import read_documents, read_texts
+from textus.corpus.store import Row, read_documents, read_some, read_texts
+from textus.corpus.work.task import KIND as WORK
 
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
 _SHOWN = 5
@@ -111,13 +113,23 @@ def settle(
 
 def _show(summary: LeakageSummary, written: Sequence[Path], samples: Samples) -> None:
     """Keep the worst held-out documents with the training documents that show them."""
-    wanted = {pair.held_out: pair for pair in summary.worst}
-    texts = {number: document for number, document in enumerate(_held_out(written)) if number in wanted}
-    for number, pair in wanted.items():
+    for pair in summary.worst:
         row, piece = divmod(pair.train, len(written))
-        train = next(document for at, document in enumerate(read_documents(written[piece], "train")) if at == row)
+        train = read_some(written[piece], "train", [row])[row]
+        held_out = _held_out_row(written, pair.held_out)
         note = f"training shows {pair.containment:.2f} of it, in {train.source}; likeness {pair.likeness:.2f}"
-        samples.take("held out, and seen in training", texts[number].source, texts[number].text, train.text, note)
+        samples.take("held out, and seen in training", held_out.source, held_out.text, train.text, note)
+
+
+def _held_out_row(written: Sequence[Path], number: int) -> Row:
+    """Read one of the documents that are held out, by its number among them."""
+    for name in HELD_OUT:
+        for place in written:
+            count = storage.manifest(place, WORK).facts[name]["documents"]
+            if number < count:
+                return read_some(place, name, [number])[number]
+            number -= count
+    raise AssertionError("documents that are held out are numbered by what was written")
 
 
 def _open(place: Path, config: CorpusConfig) -> HeldOut:
