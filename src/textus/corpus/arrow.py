@@ -50,7 +50,9 @@ def encoded_texts(encoded: Sequence[bytes]) -> pa.Array:
 
 def strings(values: Iterable[str]) -> pa.Array:
     """Return words, of which many are equal, as a column that holds each once."""
-    return texts(values).dictionary_encode()
+    numbers: dict[str, int] = {}
+    found = [numbers.setdefault(value, len(numbers)) for value in values]
+    return numbered(np.array(found, np.int32), list(numbers))
 
 
 def numbered(numbers: NDArray[Any], names: Sequence[str]) -> pa.Array:

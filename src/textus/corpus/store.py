@@ -159,9 +159,8 @@ def read_some(directory: Path, name: str, numbers: Collection[int]) -> dict[int,
                 after = first + file.metadata.row_group(group).num_rows
                 if own := wanted[bisect_left(wanted, first) : bisect_left(wanted, after)]:
                     table = file.read_row_group(group, columns=list(Row._fields), use_threads=False)
-                    rows = table.take([number - first for number in own])
-                    columns = (rows.column(field).to_pylist() for field in Row._fields)
-                    found.update(zip(own, itertools.starmap(Row, zip(*columns, strict=True)), strict=True))
+                    for number in own:  # `take` would load the functions of Arrow, and with them pandas
+                        found[number] = Row(*(column[number - first].as_py() for column in table.columns))
                 first = after
     return found
 
