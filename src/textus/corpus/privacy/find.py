@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from textus.corpus.batch import TextBatch
 from textus.corpus.privacy.config import KINDS, Kind, PrivacyConfig
-from textus.corpus.privacy.gate import may_hold_secrets
+from textus.corpus.privacy.gate import may_hold_numbers, may_hold_secrets
 from textus.corpus.privacy.numbers import numbers
 from textus.corpus.privacy.secrets import secrets
 
@@ -51,7 +51,7 @@ def find(text: str, *, checked: bool = False) -> list[Finding]:
     >>> [(found.kind, found.start, found.end) for found in find("Write to ada@example.org, or call +44 20 7946 0958.")]
     [('email', 9, 24), ('phone', 34, 50)]
     """
-    return _apart([*_secrets(text), *_others(text, checked)])
+    return _apart([*_secrets(text), *_emails(text), *numbers(text, checked)])
 
 
 def _apart(candidates: Iterable[tuple[Kind, int, int]]) -> list[Finding]:
@@ -68,12 +68,12 @@ def _apart(candidates: Iterable[tuple[Kind, int, int]]) -> list[Finding]:
 def count(texts: Sequence[str], batch: TextBatch, *, checked: bool = False) -> dict[Kind, NDArray[np.int64]]:
     """Count the findings of each kind in each text; `batch` holds the same texts."""
     counts = {kind: np.zeros(len(texts), np.int64) for kind in KINDS}
-    for number, (text, may_hold) in enumerate(zip(texts, may_hold_secrets(batch).tolist(), strict=True)):
-        candidates = list(_others(text, checked))
-        if may_hold:
-            candidates = [*_secrets(text), *candidates]
-        for found in _apart(candidates):
-            counts[found.kind][number] += 1
+    may_hold = zip(texts, may_hold_secrets(batch).tolist(), may_hold_numbers(batch).tolist(), strict=True)
+    for row, (text, secret, number) in enumerate(may_hold):
+        if secret or number or "@" in text:
+            of_numbers = numbers(text, checked) if number else ()
+            for found in _apart([*(_secrets(text) if secret else ()), *_emails(text), *of_numbers]):
+                counts[found.kind][row] += 1
     return counts
 
 
@@ -112,12 +112,6 @@ def redact(text: str, config: PrivacyConfig) -> tuple[str, Counter[Kind]]:
 
 def _secrets(text: str) -> Iterator[tuple[Kind, int, int]]:
     return (("secret", *span) for span in secrets(text))
-
-
-def _others(text: str, checked: bool) -> Iterator[tuple[Kind, int, int]]:
-    if "@" in text:
-        yield from _emails(text)
-    yield from numbers(text, checked)
 
 
 def _emails(text: str) -> Iterator[tuple[Kind, int, int]]:

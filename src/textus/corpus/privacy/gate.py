@@ -1,4 +1,4 @@
-"""Tell at a glance which texts may hold a secret: few, and only these are looked through for one."""
+"""Tell at a glance which texts may hold a secret or a number: few, and only these are looked through for one."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ _MARKERS = ("-----BEGIN", "glpat-", "sk-", "hooks.slack", ".eyJ", "ghp_", "gho_"
 _PLAIN = (("AKIA", 2), ("ASIA", 2), ("AIza", 0))
 """Those without a sign, each with the place of the two letters that are looked for first."""
 _NAMES = (("secret", 2), ("token", 1), ("passw", 3), ("key", 1), ("credential", 0))
+_KINDS = {"0": "0123456789", "A": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "a": "abcdef", "-": "- ()/\xa0", ".": ".", ":": ":"}
+SKELETON = bytes(next((ord(kind) for kind, chars in _KINDS.items() if chr(code) in chars), 10) for code in range(256))
+"""What a character of Latin-1 is in a number; a digit is 0."""
+_DIGIT, _ADDRESS, _HEXADECIMAL = ord("0"), 4, np.frombuffer(b"0Aa:", np.uint8)
+_STEPS = (1, 2, 3)
+"""Seven in a row are told in three steps: two twos make four, two fours that overlap by one make seven."""
 _SLACK = 4
 """Where in `xoxb-` the hyphen stands."""
 
@@ -35,16 +41,40 @@ def may_hold_secrets(batch: TextBatch) -> NDArray[np.bool_]:
     hyphens = at["-"][at["-"] >= _SLACK]
     found.append(hyphens[(codes[hyphens - 4] == ord("x")) & (codes[hyphens - 3] == ord("o"))])
     found += [_anywhere(codes, marker, first) for marker, first in _PLAIN]
-    assignments = np.sort(np.concatenate([at["="], at[":"]]))
-    if len(assignments):
-        lowered = codes | np.uint8(0x20)
-        lowered[batch.codes == _KELVIN] = ord("k")
-        names = np.concatenate([_anywhere(lowered, name, first) for name, first in _NAMES])
-        following = np.searchsorted(assignments, names)
-        names, following = names[following < len(assignments)], following[following < len(assignments)]
-        found.append(names[assignments[following] - names <= NAME_BEFORE])
+    assignments = np.concatenate([at["="], at[":"]])
+    before = np.maximum(assignments[:, None] + np.arange(-NAME_BEFORE, 0), 0).ravel()
+    lowered = np.where(batch.codes[before] == _KELVIN, np.uint8(ord("k")), codes[before] | np.uint8(0x20))
+    found += [assignments[_anywhere(lowered, name, first) // NAME_BEFORE] for name, first in _NAMES]
+    return _marked(batch, found)
+
+
+def may_hold_numbers(batch: TextBatch) -> NDArray[np.bool_]:
+    """Tell in which texts `numbers` may find something: seven digits and what stands between them, in a row; or others.
+
+    >>> may_hold_numbers(TextBatch(["in 1890, or 1891", "call 555 0119", "2001:4860:: is", "DE89 3704"])).tolist()
+    [False, True, True, True]
+    """
+    skeleton = np.frombuffer(bytearray(batch.codes.astype(np.uint8)).translate(SKELETON), np.uint8)
+    is_digit = skeleton == _DIGIT
+    in_number = is_digit | (skeleton == ord("-")) | (skeleton == ord("."))
+    for step in _STEPS:
+        in_number = in_number[:-step] & in_number[step:]
+    found = [np.flatnonzero(in_number & is_digit[: len(in_number)])]
+    # An account begins with two letters and two digits; before the first colon of an address stand four of 0 to f.
+    accounts = np.flatnonzero(
+        is_digit[3:] & is_digit[2:-1] & (skeleton[1:-2] == ord("A")) & (skeleton[:-3] == ord("A"))
+    )
+    colons = batch.signs[0][batch.signs[1] == ord(":")]
+    colons = colons[colons >= _ADDRESS]
+    colons = colons[is_digit[colons - _ADDRESS] & np.isin(skeleton[colons + 1], _HEXADECIMAL)]
+    found += [accounts, colons]
+    return _marked(batch, found)
+
+
+def _marked(batch: TextBatch, places: list[Index]) -> NDArray[np.bool_]:
+    """Mark the texts in which some places are."""
     marked = np.zeros(len(batch), bool)
-    marked[np.searchsorted(batch.starts, np.concatenate(found), "right") - 1] = True
+    marked[np.searchsorted(batch.starts, np.concatenate(places), "right") - 1] = True
     return marked
 
 

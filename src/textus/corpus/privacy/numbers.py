@@ -15,14 +15,13 @@ from textus.corpus.privacy.checks import (
     phone_country,
 )
 from textus.corpus.privacy.config import Kind
+from textus.corpus.privacy.gate import SKELETON
 
 Span = tuple[int, int]
 # Every number below has a digit and six characters of a number behind it, or is an IBAN or IPv6 address. The text is
 # looked through as bytes, one a character, in which all digits are `0`: that is found with the speed of `memchr`.
-_KINDS = {"0": "0123456789", "A": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "a": "abcdef", "-": "- ()/\xa0", ".": ".", ":": ":"}
-_SKELETON = bytes(next((ord(kind) for kind, chars in _KINDS.items() if chr(code) in chars), 10) for code in range(256))
 _GATE = re.compile(rb"0(?:(?<=AA0)0[-0A]{11}|([-.0]{6,})|[0Aa]{3}:[0Aa:])")
-_FEWEST_DIGITS, _DOTS = 7, 3
+_DIGITS, _FEWEST_DIGITS, _DOTS = "0123456789", 7, 3
 _IBAN_DIGITS, _CARD_DIGITS = (min(IBAN_LENGTHS.values()) + 1) // 2, 13
 """The fewest that they have: half an account number is digits."""
 _BEFORE, _BEHIND = 24, 72
@@ -78,7 +77,7 @@ def numbers(text: str, checked: bool) -> Iterator[tuple[Kind, int, int]]:
     """Find numbers; a kind that comes first is the surer one, where two overlap."""
     for start, end in _windows(text):
         part = text[start:end]
-        num_digits = sum(map(part.count, _KINDS["0"]))
+        num_digits = sum(map(part.count, _DIGITS))
         if num_digits >= _IBAN_DIGITS and _IBAN_START.search(part):
             yield from (("iban", *span) for span in _ibans(text, start, end, checked))
         if num_digits >= _CARD_DIGITS:
@@ -94,7 +93,7 @@ def numbers(text: str, checked: bool) -> Iterator[tuple[Kind, int, int]]:
 def _windows(text: str) -> Iterator[Span]:
     """Say where numbers may be: around seven digits or three dots, or the start of an IBAN or IPv6 address."""
     start, end = 0, -1
-    for opened in _GATE.finditer(text.encode("latin-1", "replace").translate(_SKELETON)):
+    for opened in _GATE.finditer(text.encode("latin-1", "replace").translate(SKELETON)):
         run = opened[1]
         if run and run.count(b".") < _DOTS and run.count(b"0") < _FEWEST_DIGITS - 1:
             continue
