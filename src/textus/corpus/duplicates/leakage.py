@@ -42,6 +42,16 @@ class Matches:
     containment: NDArray[np.float64]
     """Share of the held-out document's runs."""
 
+    @classmethod
+    def joined(cls, parts: Sequence[Matches]) -> Matches:
+        """Put those of several parts of the training side behind one another."""
+        return cls(
+            *(
+                np.concatenate([np.zeros(0, kind), *(getattr(part, name) for part in parts)])
+                for name, kind in (("train", int), ("held_out", int), ("likeness", float), ("containment", float))
+            )
+        )
+
 
 class HeldOut:
     """Held-out documents, to be looked for in others.
@@ -116,10 +126,8 @@ class Leakage:
     @classmethod
     def of(cls, parts: Sequence[Matches], held_out: int) -> Leakage:
         """Keep the closest match of each of so many documents: by containment, then likeness, then number."""
-        documents, train, likeness, containment = (
-            np.concatenate([np.zeros(0, kind), *(getattr(part, name) for part in parts)])
-            for name, kind in (("held_out", int), ("train", int), ("likeness", float), ("containment", float))
-        )
+        every = Matches.joined(parts)
+        documents, train, likeness, containment = every.held_out, every.train, every.likeness, every.containment
         order = np.lexsort((train, -likeness, -containment, documents))
         seen, first = np.unique(documents[order], return_index=True)
         best = order[first]
