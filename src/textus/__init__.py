@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from textus.decoding.processors import MinP, RepetitionPenalty, Temperature, TopK, TopP
     from textus.decoding.strategy import Greedy, Sample
     from textus.errors import TextusError
+    from textus.evaluation.ablation import Ablation
     from textus.model.config import ModelConfig
     from textus.model.transformer import Transformer
     from textus.objectives.causal import Causal
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from textus.tokenizer.config import TokenizerConfig
     from textus.tokenizer.tokenizer import Tokenizer
     from textus.training.config import TrainConfig
+    from textus.verbs.ablate import ablate
     from textus.verbs.clean import clean
     from textus.verbs.demo import demo
     from textus.verbs.evaluate import evaluate
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from textus.verbs.train import TrainResult, train
 
 _PLACES = {
+    "Ablation": "evaluation.ablation",
     "Causal": "objectives.causal",
     "Checkpoint": "checkpoint.checkpoint",
     "Completion": "decoding.generate",
@@ -77,6 +80,7 @@ _PLACES = {
     "TrainResult": "verbs.train",
     "Transformer": "model.transformer",
     "Windows": "dataset.pack",
+    "ablate": "verbs.ablate",
     "clean": "verbs.clean",
     "demo": "verbs.demo",
     "evaluate": "verbs.evaluate",
@@ -92,6 +96,7 @@ _PLACES = {
 """Where each public name lives."""
 
 __all__ = [
+    "Ablation",
     "Causal",
     "Checkpoint",
     "Completion",
@@ -120,6 +125,7 @@ __all__ = [
     "Transformer",
     "Windows",
     "__version__",
+    "ablate",
     "clean",
     "demo",
     "evaluate",

@@ -91,7 +91,7 @@ def _train(stages: Stages, on_plan: Callable[[Plan], None]) -> TrainResult:
     """Make what is not there yet, from the corpus to the report."""
     made = planned(stages)
     on_plan(made)
-    run = _run(stages, made)
+    run = prepare(stages, made)
     finished = storage.is_fresh(stages.directory, KIND, run.model_key)
     if not finished:
         run.refuse_other_settings()
@@ -100,7 +100,7 @@ def _train(stages: Stages, on_plan: Callable[[Plan], None]) -> TrainResult:
         run.tidy()
         _renew_sampling(run, stages)
     else:
-        _learn(run, stages)
+        learn(run, stages)
     state = storage.read_json(stages.directory / RECORD)
     result = measures.kept(stages, run.model_key)
     if result is None:
@@ -123,7 +123,7 @@ def _train(stages: Stages, on_plan: Callable[[Plan], None]) -> TrainResult:
     return found
 
 
-def _run(stages: Stages, made: Plan) -> Run:
+def prepare(stages: Stages, made: Plan) -> Run:
     """Bring together what the training needs."""
     settings, shards = stages.settings, stages.shards
     objective = objectives.build(settings.objective)
@@ -146,7 +146,7 @@ def _run(stages: Stages, made: Plan) -> Run:
     )
 
 
-def _learn(run: Run, stages: Stages) -> None:
+def learn(run: Run, stages: Stages) -> None:
     """Train to the end and put the model in its place; the checkpoints go only when it is there."""
     _say_why_anew(run)
     check_leaks(run.model)
@@ -199,4 +199,4 @@ def _record(run: Run, state: TrainState) -> dict[str, Any]:
     }
 
 
-__all__ = ["TextusError", "TrainResult", "train"]
+__all__ = ["TextusError", "TrainResult", "learn", "prepare", "train"]
