@@ -19,6 +19,7 @@ FACTS = {
     "vocabulary": 300,
     "bytes a token": 3.0,
     "held out, seen": 0.0,
+    "runs of words, seen": 0.0,
 }
 POOL = {"how": "chosen", "held_out": {"documents": 4, "bytes": 40}, "shown": {"documents": 1, "bytes": 9}}
 

@@ -184,7 +184,16 @@ class Ablation:
         return Table(("change", "difference", "low", "high", "p (Holm)", "so the change"), rows)
 
     def _arms(self) -> Table:
-        names = ("documents", "megabytes", "tokens", "epochs", "vocabulary", "bytes a token", "held out, seen")
+        names = (
+            "documents",
+            "megabytes",
+            "tokens",
+            "epochs",
+            "vocabulary",
+            "bytes a token",
+            "held out, seen",
+            "runs of words, seen",
+        )
         rows = tuple((arm.change.name, *(arm.facts[name] for name in names)) for arm in self.arms)
         return Table(("arm", *names), rows)
 
@@ -211,7 +220,8 @@ class Ablation:
             f"{held['documents']:,} texts, {held['bytes']:,} bytes, the same for all arms and untouched by their "
             f"settings. {shown['documents']:,} documents ({shown['bytes']:,} bytes) that hold one of them, or are "
             "nearly one, raw or repaired, were taken from all arms. `held out, seen` is the share of them that the "
-            "finished training text of an arm still shows."
+            "finished training text of an arm still shows, `runs of words, seen` the share of their runs of 13 words "
+            "(or as corpus.contamination.size says) that it has."
         )
         if self.pool["how"] == "given":
             return words

@@ -15,6 +15,7 @@ from numpy import ndarray
 from textus import config as settings_module
 from textus import fingerprint, storage
 from textus.checkpoint import checkpoint
+from textus.corpus.contamination.grams import training_grams
 from textus.errors import ConfigError, CorpusError, TextusError
 from textus.evaluation.ablation import Ablation, Arm, Change, read_changes
 from textus.evaluation.documents import frame
@@ -119,7 +120,7 @@ class _Bench:
                     task.advance()
         num_bytes, kind = _paired([one for row in units.values() for one in row])
         found = tuple(
-            Arm(change, stages.directory, _facts(stages, plan), np.stack([one.nats for one in units[place]]))
+            Arm(change, stages.directory, self._facts(stages, plan), np.stack([one.nats for one in units[place]]))
             for place, (change, stages) in enumerate(zip(changes, sources, strict=True))
         )
         told = _told(plan, full.settings)
@@ -144,6 +145,21 @@ class _Bench:
                 self.progress.say(f"{change.name}: changes nothing in the training text")
                 found[place] = full
         return found
+
+    def _facts(self, stages: Stages, plan: Plan) -> dict[str, Any]:
+        split, corpus = stages.shards.split("train"), stages.corpus
+        texts = [document.text for document in self.pool.held_out_documents()]
+        runs = training_grams(corpus, stages.settings.corpus.contamination.size, self.progress).coverage(texts)
+        return {
+            "documents": split.num_documents,
+            "megabytes": split.num_bytes / 1e6,
+            "tokens": split.num_tokens,
+            "epochs": plan.tokens / split.num_tokens,
+            "vocabulary": stages.tokenizer.vocab_size,
+            "bytes a token": split.num_bytes / split.num_tokens,
+            "held out, seen": corpus.record()["leakage"]["share of documents"],
+            "runs of words, seen": float(np.average(runs, weights=[len(text) for text in texts])),
+        }
 
     def _model(self, stages: Stages, plan: Plan, seed: int) -> Units:
         """Train the model of one seed, unless it is there, and measure it on what is held out."""
@@ -224,19 +240,6 @@ def _paired(units: Iterable[Units]) -> tuple[ndarray, str]:
             hint="hold out 20 documents or more, with --held-out or --held-out-mb",
         )
     return first.num_bytes, first.kind
-
-
-def _facts(stages: Stages, plan: Plan) -> dict[str, Any]:
-    split, corpus = stages.shards.split("train"), stages.corpus
-    return {
-        "documents": split.num_documents,
-        "megabytes": split.num_bytes / 1e6,
-        "tokens": split.num_tokens,
-        "epochs": plan.tokens / split.num_tokens,
-        "vocabulary": stages.tokenizer.vocab_size,
-        "bytes a token": split.num_bytes / split.num_tokens,
-        "held out, seen": corpus.record()["leakage"]["share of documents"],
-    }
 
 
 def _told(plan: Plan, settings: RunSettings) -> dict[str, Any]:

@@ -18,9 +18,10 @@ from textus.evaluation.documents import evenly_chosen, split_documents
 from textus.evaluation.ngram import MAXIMUM_TOKENS, NGram, evaluate_ngram
 from textus.evaluation.perplexity import evaluate
 from textus.report import Score
+from textus.verbs.contamination import leakage_of
 from textus.verbs.stages import Stages
 
-MEASURES_VERSION = 2
+MEASURES_VERSION = 3
 """Raised whenever the same model and settings give other measures, so that kept ones are made again."""
 FILE = "measures.json"
 SAMPLES = 3
@@ -36,6 +37,8 @@ class Measures:
     scores: tuple[Score, ...]
     note: str
     """How the standard errors were estimated."""
+    leakage: dict[str, Any]
+    """What of the held-out documents stands in training, measured on the finished texts."""
     stride: int
     baselines: dict[str, Any]
     """Bits per byte by name, and `details`."""
@@ -71,7 +74,8 @@ def measure(stages: Stages, key: str) -> Measures:
         stride=stride,
         progress=stages.progress,
     )
-    result = Measures(found.scores, found.note, stride, _baselines(stages, opened), _samples(stages, opened))
+    leakage = leakage_of(stages.corpus)
+    result = Measures(found.scores, found.note, leakage, stride, _baselines(stages, opened), _samples(stages, opened))
     storage.write_json(stages.directory / FILE, {"key": _key(stages, key), **result.as_dict()})
     return result
 

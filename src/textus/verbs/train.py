@@ -49,6 +49,8 @@ class TrainResult:
     peak_memory_bytes: int
     scores: tuple[Score, ...]
     """Measured on the whole validation part."""
+    leakage: dict[str, Any]
+    """What of the held-out documents stands in training."""
     baselines: dict[str, Any]
     """Bits per byte of compressors and of a smoothed n-gram model on the same text."""
     samples: tuple[str, ...]
@@ -63,6 +65,7 @@ class TrainResult:
             "seconds": self.seconds,
             "peak_memory_bytes": self.peak_memory_bytes,
             "scores": [score.as_dict() for score in self.scores],
+            "leakage": self.leakage,
             "baselines": self.baselines,
             "samples": list(self.samples),
         }
@@ -115,6 +118,7 @@ def _train(stages: Stages, on_plan: Callable[[Plan], None]) -> TrainResult:
         seconds=state["seconds"],
         peak_memory_bytes=state["peak_memory_bytes"],
         scores=result.scores,
+        leakage=result.leakage,
         baselines=result.baselines,
         samples=result.samples,
         report=report,
