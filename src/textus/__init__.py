@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from textus.training.config import TrainConfig
     from textus.verbs.ablate import ablate
     from textus.verbs.clean import clean
+    from textus.verbs.compare import Compared, compare
     from textus.verbs.demo import demo
     from textus.verbs.evaluate import evaluate
     from textus.verbs.generate import generate, stream
@@ -55,6 +56,7 @@ _PLACES = {
     "Ablation": "evaluation.ablation",
     "Causal": "objectives.causal",
     "Checkpoint": "checkpoint.checkpoint",
+    "Compared": "verbs.compare",
     "Completion": "decoding.generate",
     "Corpus": "corpus.corpus",
     "CorpusConfig": "corpus.config",
@@ -82,6 +84,7 @@ _PLACES = {
     "Windows": "dataset.pack",
     "ablate": "verbs.ablate",
     "clean": "verbs.clean",
+    "compare": "verbs.compare",
     "demo": "verbs.demo",
     "evaluate": "verbs.evaluate",
     "generate": "verbs.generate",
@@ -99,6 +102,7 @@ __all__ = [
     "Ablation",
     "Causal",
     "Checkpoint",
+    "Compared",
     "Completion",
     "Corpus",
     "CorpusConfig",
@@ -127,6 +131,7 @@ __all__ = [
     "__version__",
     "ablate",
     "clean",
+    "compare",
     "demo",
     "evaluate",
     "generate",
