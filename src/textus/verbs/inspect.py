@@ -16,6 +16,7 @@ from textus.dataset.split import TokenSplit
 from textus.dataset.tokenize import Shards
 from textus.dataset.window import PADDING
 from textus.errors import ArtefactError, ConfigError
+from textus.model.leak import check_leaks
 from textus.objectives.causal import Causal
 from textus.objectives.objective import IGNORE
 from textus.report import Prose, Report, Section, Table
@@ -35,6 +36,7 @@ def inspect(
     split: str = "train",
     search: str = "",
     compare: Sequence[str | Path] = (),
+    leaks: bool = False,
 ) -> Report:
     """Return a report on whatever of ours lies at `path`.
 
@@ -42,11 +44,14 @@ def inspect(
     or with split "read" that of all that were read, with everything that was decided about it. `search` lists documents
     that hold some words, kept or dropped. Tokenizers
     to `compare` are set side by side with the one at `path`, on the corpus beside that one.
-    Raises `ArtefactError` where there is nothing of ours.
+    `leaks` tries the model at `path` as every training does before it begins (docs/training.md).
+    Raises `ArtefactError` where there is nothing of ours, and where a model sees what it may not.
     """
     place = Path(path)
     if not place.exists():
         raise ArtefactError(f"{place}: no such file or directory", hint="give a run, or a part of one")
+    if leaks:
+        return leak_report(place)
     if document is not None:
         return document_report(Corpus.open(_part(place, "corpus")), document, split)
     if search:
@@ -75,6 +80,16 @@ def inspect(
             hint="give a run's directory, or a part of it",
         )
     return Report(f"{place.name}", tuple(sections))
+
+
+def leak_report(place: Path) -> Report:
+    """Try each way in which a model reads, and say what held; raise `ArtefactError` at the first leak."""
+    opened = checkpoint.load_model(place)
+    check_leaks(opened)
+    sees = {"causal": "itself and what stands before it", "bidirectional": "both sides"}
+    rows = tuple((reading, sees[reading], "nothing of another") for reading in opened.config.readings)
+    table = Table(("reading", "a position depends on", "and across documents on"), rows)
+    return Report(f"{place.name}: no leak", (("No leak was found", table),))
 
 
 def shards_report(shards: Shards) -> Report:
