@@ -23,6 +23,13 @@ def test_fill_gives_candidates_for_each_blank(cli: Any, both_ways: Path) -> None
     assert "blank 2" in cli("fill", both_ways / "runs/masked", BLANK).done().out
 
 
+def test_a_model_that_reads_both_ways_writes_too(cli: Any, both_ways: Path) -> None:
+    words = ("fill", both_ways / "runs/diffusion", "A class", "--write", "8", "--temperature", "0.9", "--json")
+    text = cli(*words, "--seed", "1").done().json["text"]
+    assert text.startswith("A class") and text == cli(*words, "--seed", "1").done().json["text"]
+    assert cli("fill", both_ways / "runs/hybrid", "A class", "--write", "4", "--steps", "2").done().out.strip()
+
+
 def test_score_says_what_its_sums_are(cli: Any, both_ways: Path, trained: Path) -> None:
     texts = ("A class is a statement.", "Statement a is class a.")
     for run, method, name in (
@@ -55,6 +62,17 @@ def test_the_leak_test_is_a_command(cli: Any, both_ways: Path, trained: Path) ->
     assert [row["reading"] for row in told["sections"]["No leak was found"]] == ["causal", "bidirectional"]
 
 
+def test_a_window_is_shown_as_it_is_asked(cli: Any, both_ways: Path) -> None:
+    lines = cli("inspect", both_ways / "runs/masked", "--window", "0").done().out.splitlines()
+    rows = [line.rsplit(" | ", 1) for line in lines if " | " in line]
+    hidden = [label for token, label in rows if token.strip() == "'<mask>'"]
+    assert hidden and "·" not in hidden
+    asked = [label for _, label in rows if label not in ("·", "label")]
+    assert round(0.3 * 64) == len(asked)
+    shown = cli("inspect", both_ways / "runs/hybrid", "--window", "0", "--split", "validation").done().out
+    assert " | " in shown
+
+
 REFUSED = {
     "no blank": (("fill", "masked", "nothing is missing"), "the text has no <mask>"),
     "too many blanks": (("fill", "hybrid", "<mask>" * 65), "65 blanks, and at most 64"),
@@ -69,6 +87,9 @@ REFUSED = {
     "a first state that saw nothing": (("embed", "first", "a", "--pooling", "cls"), "has seen nothing"),
     "too many dimensions": (("embed", "masked", "a", "--dimensions", "33"), "dimensions"),
     "an encoder asked to write": (("generate", "masked", "Once"), "reads both ways"),
+    "more to write than is read": (("fill", "masked", "A", "--write", "70"), "the model reads at most 64"),
+    "less than nothing to write": (("fill", "masked", "A", "--write", "-1"), "--write is -1"),
+    "no steps": (("fill", "masked", "A", "--write", "2", "--steps", "0"), "steps"),
     "no model": (("fill", "nowhere", BLANK), "no such directory"),
 }
 

@@ -12,17 +12,18 @@ from textus.checkpoint import checkpoint
 from textus.checkpoint.training_state import KIND as TRAINING_KIND
 from textus.corpus.corpus import Corpus
 from textus.dataset.pack import Windows
-from textus.dataset.split import TokenSplit
 from textus.dataset.tokenize import Shards
 from textus.dataset.window import PADDING
 from textus.errors import ArtefactError, ConfigError
 from textus.model.leak import check_leaks
+from textus.objectives import table as objectives
 from textus.objectives.causal import Causal
-from textus.objectives.objective import IGNORE
+from textus.objectives.objective import IGNORE, Mixed, Objective
 from textus.report import Prose, Report, Section, Table
 from textus.tokenizer.tokenizer import Tokenizer
 from textus.verbs.inspect_corpus import document_report, search_report
 from textus.verbs.inspect_tokenizer import tokenizer_report
+from textus.verbs.settings import kept_settings
 
 STAGES = ("corpus", "tokenizer", "shards")
 SHOWN_CONTEXT = 64
@@ -105,7 +106,10 @@ def shards_report(shards: Shards) -> Report:
     if tokenizer is not None and split.num_tokens > 2:
         context = min(SHOWN_CONTEXT, split.num_tokens - 1)
         sections.append(
-            ("A window: token | label", Prose(_show_window(split, tokenizer, context, 0, 1), verbatim=True))
+            (
+                "A window: token | label",
+                Prose(_show_window(Windows(split, context, 1, 1), tokenizer, Causal(), 0), verbatim=True),
+            )
         )
     return Report("Shards", tuple(sections))
 
@@ -134,12 +138,14 @@ def _window(place: Path, number: int, split_name: str) -> Report:
         planned = storage.read_json(run / "plan.json")
         context, seed = planned["model"]["context_length"], planned["training"]["seed"]
     split = shards.split(split_name)
-    windows = Windows(split, context, 1, seed, ordered=split_name != "train")
+    is_training = split_name == "train"
+    objective = _objective(run, tokenizer, seed, is_training)
+    windows = Windows(split, context, objective.prediction_offset, seed, ordered=not is_training)
     if not 0 <= number < 2**63:
         raise ConfigError(f"no window {number}", hint="windows are numbered from 0, through all epochs, to 2^63 - 1")
     sources = windows.sources(number)
     table = Table(("document", "from token", "to token"), tuple((s.document, s.start, s.stop) for s in sources))
-    shown = Prose(_show_window(split, tokenizer, context, number, seed, ordered=split_name != "train"), verbatim=True)
+    shown = Prose(_show_window(windows, tokenizer, objective, number), verbatim=True)
     epoch, place_in = divmod(number, windows.per_epoch)
     return Report(
         f"Window {number}: epoch {epoch}, place {place_in}",
@@ -148,13 +154,23 @@ def _window(place: Path, number: int, split_name: str) -> Report:
     )  # fmt: skip
 
 
-def _show_window(
-    split: TokenSplit, tokenizer: Tokenizer, context: int, number: int, seed: int, *, ordered: bool = False
-) -> str:
+def _objective(run: Path, tokenizer: Tokenizer, seed: int, is_training: bool) -> Objective:
+    """Return what a run's windows are asked: in training, or where the model is measured."""
+    num_windows = 1
+    if (run / "plan.json").is_file():
+        recipe = storage.read_json(run / "plan.json")["training"]
+        context = storage.read_json(run / "plan.json")["model"]["context_length"]
+        num_windows = recipe["steps"] * max(1, round(recipe["batch_tokens"] / context))
+    objective = objectives.build(kept_settings(run).objective, tokenizer, num_windows, seed)
+    return objective if is_training else objective.validation()
+
+
+def _show_window(windows: Windows, tokenizer: Tokenizer, objective: Objective, number: int) -> str:
     """Show a window as it is asked: `token | label`, a rule between documents, a dot where nothing is asked."""
-    window = Windows(split, context, 1, seed, ordered=ordered).rows([number])
-    batch = Causal().batch(window, torch.Generator())
-    documents = window.documents[0, :-1].tolist()
+    window = windows.rows([number])
+    question = objective.batch(window, torch.Generator())
+    batch = question.parts[0] if isinstance(question, Mixed) else question
+    documents = window.documents[0, : batch.tokens.shape[1]].tolist()
     lines: list[str] = []
     rows = zip(batch.tokens[0].tolist(), batch.labels[0].tolist(), documents, strict=True)
     for index, (token, label, document) in enumerate(rows):
