@@ -135,3 +135,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         textus.train("my_texts/", out="runs/first", settings=SMALL)
     torch.set_num_threads(before)
     return folder
+
+
+@pytest.fixture(scope="session")
+def both_ways(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with texts and runs of them that read both ways, `runs/masked`, `runs/hybrid` and `runs/diffusion`."""
+    import torch
+
+    import textus
+
+    folder = tmp_path_factory.mktemp("both_ways")
+    write_texts(folder)
+    before = torch.get_num_threads()
+    with contextlib.chdir(folder):
+        for name in ("masked", "hybrid", "diffusion"):
+            textus.train("my_texts/", out=f"runs/{name}", settings={**SMALL, "objective.name": name})
+    torch.set_num_threads(before)
+    return folder
