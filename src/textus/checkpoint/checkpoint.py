@@ -51,10 +51,12 @@ def write_model(
     tokenizer: Tokenizer,
     provenance: Mapping[str, Any],
     generation: Mapping[str, Any] | None = None,
+    weights: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write a model directory into an existing one; whole or not at all is up to `storage.new_directory` around it.
 
-    Weights keep the format that the model has. `generation` adds sampling defaults that transformers will use.
+    Weights keep the format that the model has. `generation` adds sampling defaults that transformers will use;
+    `weights` are written in the place of the model's own.
     """
     config = model.config
     assert tokenizer.vocab_size <= config.vocab_size, "the tokenizer knows tokens that the model does not"
@@ -64,7 +66,7 @@ def write_model(
         storage.write_json(directory / GENERATION, generation_config(tokenizer, generation or {}))
         storage.write_json(directory / PROVENANCE, dict(provenance))
         tokenizer.save(directory, config.context_length)
-        state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+        state = {name: value.detach().cpu() for name, value in (weights or model.state_dict()).items()}
         # the metadata is what transformers asks for
         save_file(to_qwen3_weights(state, config), directory / WEIGHTS, metadata={"format": "pt"})
         # safetensors lets nobody else read what it writes
@@ -121,7 +123,8 @@ def _settled(directory: Path) -> None:
 
 def load_weights(directory: Path, model: Transformer) -> None:
     """Put the weights of a model directory into a model that stands, in place: an optimizer keeps hold of them."""
-    model.load_state_dict(_read_state(directory, model))
+    # what is the model's is all there: it has been looked at; what only training has is kept elsewhere
+    model.load_state_dict(_read_state(directory, model), strict=False)
 
 
 def read_config(directory: Path) -> ModelConfig:
@@ -141,7 +144,7 @@ def _read_state(directory: Path, model: Transformer) -> dict[str, Tensor]:
     """Read the weights by our names, and hold their shapes against those of `model`."""
     path = directory / WEIGHTS
     state = from_qwen3_weights(_read_weights(directory), model.config, path)
-    for name, wanted in model.state_dict().items():
+    for name, wanted in model.own_parameters().items():
         if state[name].shape != wanted.shape:
             raise CheckpointError(
                 f"{path}: {name} has shape {list(state[name].shape)}, and the config says {list(wanted.shape)}",

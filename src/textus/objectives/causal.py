@@ -9,7 +9,8 @@ import torch
 
 from textus.dataset.window import Window
 from textus.model.transformer import Transformer
-from textus.objectives.cross_entropy import linear_cross_entropy
+from textus.objectives.cross_entropy import linear_cross_entropy, penalised_cross_entropy
+from textus.objectives.further import further_loss
 from textus.objectives.objective import IGNORE, Batch, Loss
 
 _MOST_ASKED = 0.75
@@ -37,7 +38,8 @@ class Causal:
 
 def labelled_loss(model: Transformer, batch: Batch) -> Loss:
     """Sum the negative log-probabilities of a batch's labels; the head sees only positions that are asked."""
-    hidden = model.encode(batch.tokens, batch.documents, starts=batch.starts).flatten(0, 1)
+    states = model.encode(batch.tokens, batch.documents, starts=batch.starts)
+    hidden = states.flatten(0, 1)
     labels = batch.labels.flatten()
     # a GPU makes the logits of a few positions too many sooner than it picks out the others
     few = batch.count < (1.0 if hidden.device.type == "cpu" else _MOST_ASKED) * len(labels)
@@ -45,4 +47,10 @@ def labelled_loss(model: Transformer, batch: Batch) -> Loss:
         # nonzero would wait for the device; where the count is known, it need not
         asked = torch.nonzero_static(labels != IGNORE, size=batch.count).squeeze(1)
         hidden, labels = hidden[asked], labels[asked]
-    return Loss(linear_cross_entropy(hidden, model.head.weight, labels), batch.count)
+    aids = model.aids if model.training else None
+    if aids is None:
+        return Loss(linear_cross_entropy(hidden, model.head.weight, labels), batch.count)
+    total, told = penalised_cross_entropy(hidden, model.head.weight, labels, aids.z_loss)
+    if len(aids.heads):
+        total = total + further_loss(aids, states, model.head.weight, batch)
+    return Loss(total, batch.count, told)

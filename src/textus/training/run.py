@@ -10,7 +10,7 @@ from typing import Any
 
 from textus import fingerprint, storage
 from textus.checkpoint import training_state
-from textus.checkpoint.checkpoint import load_weights, write_model
+from textus.checkpoint.checkpoint import load_weights
 from textus.dataset.loader import Loader
 from textus.dataset.mixture import Mixture
 from textus.dataset.pack import Windows
@@ -28,6 +28,7 @@ from textus.training.loop import Step, TrainState, train
 from textus.training.monitor import LONGEST_BAD_ROW
 from textus.training.precision import Precision
 from textus.training.recipe import Recipe
+from textus.training.saving import Saver, take_up
 from textus.training.signals import StopRequest, stop_requests
 
 MOST_ROLLBACKS = 3
@@ -86,10 +87,11 @@ class Run:
             with (
                 stop_requests() as request,
                 self.progress.task("training", self.recipe.steps, "steps") as task,
+                self._saver() as saver,
             ):
                 task.advance(state.step)
                 while state.step < self.recipe.steps:
-                    self._sitting(state, log, request, task)
+                    self._sitting(state, log, request, task, saver)
         finally:
             log.close()
         if request.signal_number:  # it came with the last step, or while that was saved
@@ -105,7 +107,7 @@ class Run:
         """Delete what the run no longer needs, once its model is safe in its place."""
         keep.tidy(self.directory, self.key, self.model_key)
 
-    def _sitting(self, state: TrainState, log: MetricsLog, request: StopRequest, task: Task) -> None:
+    def _sitting(self, state: TrainState, log: MetricsLog, request: StopRequest, task: Task, saver: Saver) -> None:
         """Train until the end or a rollback."""
 
         def settles(number: int) -> bool:
@@ -114,6 +116,7 @@ class Run:
         steps = train(self.model, self._loader(), self.objective, self.recipe, state, settles)
         try:
             for step in steps:
+                saver.check()
                 self.on_step(step)
                 validation = self._validate(state, step)
                 line = self._line(step, validation)
@@ -122,6 +125,7 @@ class Run:
                 task.note(_note(line, state))
                 self._watch(step, state)
                 if self.recipe.on_divergence == "rollback" and step.verdict.judgement in ("non-finite", "spike"):
+                    saver.wait()
                     task.advance(self._roll_back(step, state, log))
                     return
                 if state.launched != step.number:
@@ -129,8 +133,9 @@ class Run:
                 improved = validation is not None and state.best_step == step.number
                 last = step.number == self.recipe.steps
                 if improved or last or request.signal_number or step.number % self.recipe.checkpoint_every == 0:
-                    self._save(state, log)
+                    saver.save(state, {**state.values(), "metrics_length": log.sync(), "identity": self.identity})
                 if request.signal_number:
+                    saver.wait()
                     raise self._interrupted(state, request)
         finally:
             steps.close()
@@ -148,7 +153,9 @@ class Run:
 
     def _choose(self, state: TrainState) -> int:
         """Put the weights that the run leaves into the model, and return the step that they are of."""
+        self.model.aids = None
         if self.recipe.select == "last" or not 0 < state.best_step < state.step:
+            state.average.settle()
             return state.step
         best = training_state.path(self.checkpoints, state.best_step)
         try:
@@ -156,6 +163,7 @@ class Run:
             load_weights(best, self.model)
         except CheckpointError as error:
             self.progress.say(f"the best checkpoint is damaged, and the last weights are taken: {error.message}")
+            state.average.settle()
             return state.step
         return state.best_step
 
@@ -181,17 +189,31 @@ class Run:
         load_weights(checkpoint, self.model)
         values = training_state.read(checkpoint, state.optimizer)
         state.restore(values)
+        take_up(self.model, state, training_state.beside(checkpoint))
         return values
 
     def _loader(self) -> Loader:
-        return Loader(self.training, self.recipe.rows(self.model.config.context_length))
+        context = self.model.config.context_length
+        return Loader(
+            self.training,
+            self.recipe.rows(context),
+            rows_before=lambda steps: self.recipe.rows_before(steps, context),
+        )
+
+    def _saver(self) -> Saver:
+        background = self.recipe.saving == "background"
+        where, kept = self.checkpoints, self.recipe.keep_last
+        return Saver(where, self.model, self.tokenizer, self.provenance, self.key, kept, background, self.progress.say)
 
     def _validate(self, state: TrainState, step: Step) -> float | None:
         """Measure the validation loss where it is due, and note the best."""
         if step.number % self.recipe.evaluate_every and step.number != self.recipe.steps:
             return None
         precision = Precision(self.recipe.precision, self.recipe.device)
-        loss = measure(self.model, self.objective, self._validation_windows(), self.recipe.device, precision.autocast)
+        with state.average.shown():
+            loss = measure(
+                self.model, self.objective, self._validation_windows(), self.recipe.device, precision.autocast
+            )
         value = float(loss.mean)
         if value < state.best_loss:
             state.best_loss, state.best_step = value, step.number
@@ -205,18 +227,6 @@ class Run:
         numbers = [index * self.validation.per_epoch // count for index in range(count)]
         rows = self.recipe.micro_rows(context)
         return (self.validation.rows(numbers[start : start + rows]) for start in range(0, count, rows))
-
-    def _save(self, state: TrainState, log: MetricsLog) -> None:
-        path = training_state.path(self.checkpoints, state.step)
-        values = {**state.values(), "metrics_length": log.sync(), "identity": self.identity}
-        with storage.refusals(path):
-            if path.is_dir() and not (path / storage.MANIFEST).is_file():
-                storage.discard(path)  # damaged, and passed over on resuming
-            with storage.new_directory(path) as partial:
-                write_model(partial, self.model, self.tokenizer, self.provenance)
-                training_state.write(partial, state.optimizer, values)
-                storage.seal(partial, training_state.KIND, self.key, {}, {"step": state.step})
-            keep.retain(self.checkpoints, state.step, self.recipe.keep_last, state.best_step)
 
     def _watch(self, step: Step, state: TrainState) -> None:
         """Say what went wrong with a step, naming its batch; stop where the policy or patience ends."""
@@ -236,12 +246,11 @@ class Run:
             )
 
     def _batch_name(self, number: int) -> str:
-        rows = self.recipe.rows(self.model.config.context_length)
-        first = (number - 1) * rows
-        windows = range(first, first + rows)
+        first, end = (self.recipe.rows_before(n, self.model.config.context_length) for n in (number - 1, number))
+        windows = range(first, end)
         documents = sorted({source.document for window in windows for source in self.training.sources(window)})
         shown = ", ".join(map(str, documents[:8])) + (", ..." if len(documents) > 8 else "")
-        return f"windows {first} to {first + rows - 1}, training documents {shown}"
+        return f"windows {first} to {end - 1}, training documents {shown}"
 
     def _roll_back(self, step: Step, state: TrainState, log: MetricsLog) -> int:
         """Return to the newest checkpoint with this step's batch ruled out; return the steps moved."""

@@ -18,7 +18,7 @@ def training_windows(stages: Stages, made: Plan) -> Windows | Mixture:
         return Windows(split, context, offset, seed)
     names = [names_of(document) for document in stages.corpus.documents("train")]
     mixture = mix(split, names, settings.mixture, context, offset, seed)
-    num_windows = made.recipe.steps * made.recipe.rows(context)
+    num_windows = made.recipe.rows_before(made.recipe.steps, context)
     shown = mixture.epochs(num_windows)
     total = sum(mixture.weights)
     parts = (
