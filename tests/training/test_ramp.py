@@ -12,6 +12,9 @@ from textus.dataset.loader import Loader
 from textus.dataset.pack import Windows
 from textus.errors import ConfigError
 from textus.training import ramp
+from textus.training.config import ModelSettings, TrainConfig
+from textus.training.machine import Machine
+from textus.training.plan import TextSize, plan, retime
 from textus.training.recipe import Recipe
 
 RAMPS = {"rows": st.integers(1, 300), "ramp_steps": st.integers(0, 200), "start": st.floats(0.01, 1.0)}
@@ -68,3 +71,16 @@ def test_a_batch_too_small_for_the_ranks_is_refused(bench: Any) -> None:
         loader.numbers(0)
     assert "training.batch_start" in caught.value.hint
     assert loader.numbers(29).tolist() == [recipe.rows_before(29, 16) + 1]
+
+
+def test_a_plan_takes_more_steps_for_the_same_tokens() -> None:
+    text, machine = TextSize(10**7, 10**6, 10**7, 4096), Machine("cpu", "x86_64", 2, 10**11, 0, "fp32", 1e11)
+    shape = ModelSettings(num_layers=2, hidden_size=64, context_length=64)
+    plain, ramped = (
+        plan(text, shape, TrainConfig(minutes=5.0, batch_ramp=part, batch_tokens=4096), machine) for part in (0.0, 0.5)
+    )
+    assert ramped.tokens == ramped.recipe.rows_before(ramped.recipe.steps, 64) * 64
+    assert ramped.tokens == pytest.approx(plain.tokens, rel=0.01)
+    assert ramped.recipe.steps == pytest.approx(plain.recipe.steps / 0.6875, rel=0.01)
+    again = retime(ramped, text, shape, TrainConfig(minutes=5.0, batch_ramp=0.5), machine, speed=1000.0)
+    assert again.tokens == pytest.approx(1000 * 300 * 0.94, rel=0.02)

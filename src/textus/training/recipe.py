@@ -10,7 +10,7 @@ from textus.config import Count, Natural, Positive
 from textus.training import ramp
 from textus.training.config import Beta, TrainConfig
 
-HARMLESS = ("minutes", "checkpoint_every", "keep_last", "saving", "tensorboard", "threads", "select")
+HARMLESS = ("minutes", "checkpoint_every", "keep_last", "saving", "recompute", "tensorboard", "threads", "select")
 """Settings that may differ between the sittings of one run: they change no weight (threads: but for rounding)."""
 
 
