@@ -32,6 +32,7 @@ NOT_TYPED = {
     "make": "makes a virtual environment; `make test` is what runs this",
     "git": "needs a network",
     "pip": "needs a network",
+    "torchrun": "starts several processes; tests/training/test_distributed.py does what it does",
     "python": "examples are run by test_examples.py, and the settings page by test_docs.py",
 }
 """Commands in the documentation that no test runs, and why."""

@@ -33,18 +33,24 @@ if TYPE_CHECKING:
     from textus.model.config import ModelConfig
     from textus.model.transformer import Transformer
     from textus.objectives.causal import Causal
+    from textus.objectives.diffusion import Diffusion
+    from textus.objectives.hybrid import Hybrid
+    from textus.objectives.masked import Masked
     from textus.report import Report, Score
     from textus.tokenizer.config import TokenizerConfig
     from textus.tokenizer.tokenizer import Tokenizer
     from textus.training.config import TrainConfig
     from textus.verbs.clean import clean
     from textus.verbs.demo import demo
+    from textus.verbs.embed import embed
     from textus.verbs.evaluate import evaluate
+    from textus.verbs.fill import fill
     from textus.verbs.generate import generate, stream
     from textus.verbs.inspect import inspect
     from textus.verbs.load import load
     from textus.verbs.pack import pack
     from textus.verbs.plan import plan
+    from textus.verbs.score import score
     from textus.verbs.settings import RunSettings
     from textus.verbs.tokenize import tokenize
     from textus.verbs.train import TrainResult, train
@@ -55,9 +61,12 @@ _PLACES = {
     "Completion": "decoding.generate",
     "Corpus": "corpus.corpus",
     "CorpusConfig": "corpus.config",
+    "Diffusion": "objectives.diffusion",
     "Document": "corpus.document",
     "Greedy": "decoding.strategy",
+    "Hybrid": "objectives.hybrid",
     "Loader": "dataset.loader",
+    "Masked": "objectives.masked",
     "MinP": "decoding.processors",
     "ModelConfig": "model.config",
     "RepetitionPenalty": "decoding.processors",
@@ -79,12 +88,15 @@ _PLACES = {
     "Windows": "dataset.pack",
     "clean": "verbs.clean",
     "demo": "verbs.demo",
+    "embed": "verbs.embed",
     "evaluate": "verbs.evaluate",
+    "fill": "verbs.fill",
     "generate": "verbs.generate",
     "inspect": "verbs.inspect",
     "load": "verbs.load",
     "pack": "verbs.pack",
     "plan": "verbs.plan",
+    "score": "verbs.score",
     "stream": "verbs.generate",
     "tokenize": "verbs.tokenize",
     "train": "verbs.train",
@@ -97,9 +109,12 @@ __all__ = [
     "Completion",
     "Corpus",
     "CorpusConfig",
+    "Diffusion",
     "Document",
     "Greedy",
+    "Hybrid",
     "Loader",
+    "Masked",
     "MinP",
     "ModelConfig",
     "RepetitionPenalty",
@@ -122,12 +137,15 @@ __all__ = [
     "__version__",
     "clean",
     "demo",
+    "embed",
     "evaluate",
+    "fill",
     "generate",
     "inspect",
     "load",
     "pack",
     "plan",
+    "score",
     "stream",
     "tokenize",
     "train",

@@ -18,7 +18,7 @@ from textus.model.config import ModelConfig
 from textus.model.transformer import Transformer
 from textus.objectives.causal import Causal
 from textus.objectives.objective import IGNORE
-from textus.training import loop
+from textus.training import loop, question
 from textus.training.loop import Step, TrainState, train
 from textus.training.recipe import Recipe
 
@@ -149,7 +149,7 @@ def test_a_gradient_is_the_same_however_it_is_accumulated_over_uneven_masks(benc
 
 
 def generator(step: int) -> torch.Generator:
-    return torch.Generator().manual_seed(loop.step_seed(1, step))
+    return torch.Generator().manual_seed(question.step_seed(1, step))
 
 
 def test_where_a_run_saves_in_the_background_it_is_the_same_as_where_it_waits(bench: Any, tmp_path: Path) -> None:

@@ -14,6 +14,13 @@ from torch import Tensor
 
 from textus import storage
 from textus.checkpoint.families import from_qwen3, from_qwen3_weights, to_qwen3, to_qwen3_weights
+from textus.checkpoint.modernbert import (
+    ARCHITECTURE,
+    from_modernbert,
+    from_modernbert_weights,
+    to_modernbert,
+    to_modernbert_weights,
+)
 from textus.checkpoint.training_state import KIND as TRAINING_KIND
 from textus.errors import CheckpointError
 from textus.model.config import ModelConfig
@@ -62,13 +69,16 @@ def write_model(
     assert tokenizer.vocab_size <= config.vocab_size, "the tokenizer knows tokens that the model does not"
     dtype = str(model.embedding.weight.dtype).removeprefix("torch.")
     with storage.refusals(directory):
-        storage.write_json(directory / CONFIG, to_qwen3(config, tokenizer.end, dtype))
+        is_encoder = config.family == "modernbert"
+        written = (to_modernbert if is_encoder else to_qwen3)(config, tokenizer.end, dtype)
+        storage.write_json(directory / CONFIG, written)
         storage.write_json(directory / GENERATION, generation_config(tokenizer, generation or {}))
         storage.write_json(directory / PROVENANCE, dict(provenance))
         tokenizer.save(directory, config.context_length)
         state = {name: value.detach().cpu() for name, value in (weights or model.state_dict()).items()}
         # the metadata is what transformers asks for
-        save_file(to_qwen3_weights(state, config), directory / WEIGHTS, metadata={"format": "pt"})
+        weights = (to_modernbert_weights if is_encoder else to_qwen3_weights)(state, config)
+        save_file(weights, directory / WEIGHTS, metadata={"format": "pt"})
         # safetensors lets nobody else read what it writes
         (directory / WEIGHTS).chmod((directory / CONFIG).stat().st_mode)
 
@@ -127,6 +137,11 @@ def load_weights(directory: Path, model: Transformer) -> None:
     model.load_state_dict(_read_state(directory, model), strict=False)
 
 
+def read_weights(directory: Path, model: Transformer) -> dict[str, Tensor]:
+    """Read the weights of a model directory by our names, their shapes checked against those of `model`."""
+    return _read_state(directory, model)
+
+
 def read_config(directory: Path) -> ModelConfig:
     """Read the shape of the model in a directory."""
     if not (directory / CONFIG).is_file():
@@ -137,13 +152,15 @@ def read_config(directory: Path) -> ModelConfig:
     values = storage.read_json(directory / CONFIG, CheckpointError)
     if not isinstance(values, dict):
         raise CheckpointError(f"{directory / CONFIG}: not a model's config", hint="give the directory of a model")
-    return from_qwen3(values, directory / CONFIG)
+    read = from_modernbert if values.get("architectures") == [ARCHITECTURE] else from_qwen3
+    return read(values, directory / CONFIG)
 
 
 def _read_state(directory: Path, model: Transformer) -> dict[str, Tensor]:
     """Read the weights by our names, and hold their shapes against those of `model`."""
     path = directory / WEIGHTS
-    state = from_qwen3_weights(_read_weights(directory), model.config, path)
+    by_our_names = from_modernbert_weights if model.config.family == "modernbert" else from_qwen3_weights
+    state = by_our_names(_read_weights(directory), model.config, path)
     for name, wanted in model.own_parameters().items():
         if state[name].shape != wanted.shape:
             raise CheckpointError(

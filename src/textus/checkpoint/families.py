@@ -38,7 +38,7 @@ _CONFIG = {
     "norm_epsilon": "rms_norm_eps",
     "tied_embeddings": "tie_word_embeddings",
 }
-_OURS = "textus"
+OURS = "textus"
 """Key in config.json of what only we know; other libraries carry it along."""
 _ARCHITECTURE = "Qwen3ForCausalLM"
 
@@ -60,9 +60,10 @@ def to_qwen3(config: ModelConfig, end: int, dtype: str) -> dict[str, Any]:
         "bos_token_id": end,
         "eos_token_id": end,
         "pad_token_id": end,
-        _OURS: {
+        OURS: {
             "attention": config.attention,
             "prediction_offset": config.prediction_offset,
+            "reads_both_ways": config.reads_both_ways,
             "dropout": config.dropout,
         },
     }
@@ -71,20 +72,21 @@ def to_qwen3(config: ModelConfig, end: int, dtype: str) -> dict[str, Any]:
 def from_qwen3(values: Mapping[str, Any], path: Path) -> ModelConfig:
     """Read a Qwen3 config; raise `CheckpointError` naming `path` where it is another, or asks for what we do not do."""
     _supported(values, path)
-    missing = [theirs for theirs in _CONFIG.values() if theirs not in values]
+    rope = values.get("rope_parameters") or {}
+    return shape_of(values, _CONFIG, {"rope_theta": rope.get("rope_theta", values.get("rope_theta"))}, path)
+
+
+def shape_of(values: Mapping[str, Any], names: Mapping[str, str], others: dict[str, Any], path: Path) -> ModelConfig:
+    """Return the config whose fields stand in `values` under these `names`, with `others` and what only we know."""
+    missing = [theirs for theirs in names.values() if theirs not in values]
     if missing:
         raise CheckpointError(
             f"{path}: lacks {', '.join(missing)}", hint="restore the config.json that belongs to the weights"
         )
-    rope = values.get("rope_parameters") or {}
-    theta = rope.get("rope_theta", values.get("rope_theta"))
-    own = values.get(_OURS) or {}
+    own = values.get(OURS) or {}
     try:
-        return build(
-            ModelConfig,
-            {ours: values[theirs] for ours, theirs in _CONFIG.items()} | {"rope_theta": theta} | own,
-            source=str(path),
-        )
+        fields = {ours: values[theirs] for ours, theirs in names.items()} | others | own
+        return build(ModelConfig, fields, source=str(path))
     except ConfigError as error:
         raise CheckpointError(error.message, hint="restore the config.json that belongs to the weights") from None
 
@@ -94,7 +96,7 @@ def _supported(values: Mapping[str, Any], path: Path) -> None:
     if architectures != [_ARCHITECTURE]:
         raise CheckpointError(
             f"{path}: holds {architectures or values.get('model_type') or 'no architecture'}, not {_ARCHITECTURE}",
-            hint="only models of the Qwen3 shape can be opened",
+            hint="only models of the Qwen3 and ModernBERT shapes can be opened",
         )
     rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
     kind = rope.get("rope_type", rope.get("type", "default"))
@@ -127,9 +129,14 @@ def from_qwen3_weights(weights: Mapping[str, Tensor], config: ModelConfig, path:
     names = _names(config)
     if config.tied_embeddings:
         names["head.weight"] = names["embedding.weight"]
-    missing = sorted(set(names.values()) - set(weights))
     # some writers store a tied head a second time
-    strange = sorted(set(weights) - set(names.values()) - ({"lm_head.weight"} if config.tied_embeddings else set()))
+    return renamed(weights, names, {"lm_head.weight"} if config.tied_embeddings else set(), path)
+
+
+def renamed(weights: Mapping[str, Tensor], names: Mapping[str, str], spare: set[str], path: Path) -> dict[str, Tensor]:
+    """Return the weights by our names for theirs; none may be missing, and none over but those that are `spare`."""
+    missing = sorted(set(names.values()) - set(weights))
+    strange = sorted(set(weights) - set(names.values()) - spare)
     for words, found in (("lacks", missing), ("holds unknown", strange)):
         if found:
             more = f" and {len(found) - 3} more" if len(found) > 3 else ""

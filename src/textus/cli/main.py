@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any, TextIO
 
 from textus.cli.arguments import Parser
-from textus.errors import ConfigError, Interrupted, ResourceError, TextusError
+from textus.errors import ConfigError, Interrupted, ResourceError, SaidElsewhere, TextusError
 from textus.version import __version__
 
 VERBS = {
@@ -30,6 +30,9 @@ VERBS = {
     "plan": "say what would be trained, how long it takes and what memory it needs",
     "evaluate": "measure perplexity and bits per byte, with standard errors",
     "generate": "write text from a prompt",
+    "fill": "the likeliest words for the blanks in a text",
+    "score": "how likely texts are to a model",
+    "embed": "vectors for texts",
 }
 """Every verb with its help; the order is that of the pipeline."""
 TRACEBACK = "--traceback"
@@ -130,6 +133,8 @@ def _unexpected(error: BaseException) -> int:
 
 
 def _say(error: TextusError) -> int:
+    if isinstance(error, SaidElsewhere):
+        return error.exit_code
     shown = f"error: {_printable(error.message)}"
     with suppress(OSError):  # stderr may be closed or full, and there is nobody left to tell
         print(f"{shown}\n\nhint: {_printable(error.hint)}" if error.hint else shown, file=sys.stderr, flush=True)

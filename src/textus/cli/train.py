@@ -20,8 +20,12 @@ def run(arguments: Sequence[str]) -> None:
     if stop_early(options):
         return
     settings = run_settings(options)
+    from textus.training.distributed import follows
     from textus.verbs.train import train
 
+    if follows():
+        train(settings=settings)  # the first process of the run speaks for all
+        return
     result = train(settings=settings, progress=console(), on_plan=lambda plan: say(f"\n{plan.text()}\n"))
     show(options, tell(result), result.as_dict())
 
@@ -32,5 +36,7 @@ def tell(result: TrainResult) -> str:
     parts = [sections[name].text() for name in list(sections)[:4]]
     parts += [f"sample {number}\n{sample.strip()}" for number, sample in enumerate(result.samples, 1)]
     place = result.directory
-    parts.append(f'report: {place / "report.html"}\nnext:   textus generate {place} "Once upon a time"')
+    writes = any(score.name == "bits_per_byte" for score in result.scores)
+    following = f'generate {place} "Once upon a time"' if writes else f'fill {place} "It was a <mask> day."'
+    parts.append(f"report: {place / 'report.html'}\nnext:   textus {following}")
     return "\n\n".join(parts)

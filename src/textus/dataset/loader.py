@@ -23,8 +23,8 @@ class Loader:
     """The rows of this rank at each step: step s shows windows s * rows_per_step up to (s + 1) * rows_per_step.
 
     `rows_per_step` counts the rows of all ranks together, and the ranks' rows, one rank after the other, are the same
-    global batch whatever the number of ranks. Where batches grow, `rows_before(s)` says where the windows of step s
-    begin, and `rows_per_step` the rows of the largest.
+    global batch whatever the number of ranks. Where they cannot be shared equally, some ranks have one more. Where
+    batches grow, `rows_before(s)` says where the windows of step s begin, and `rows_per_step` the rows of the largest.
     """
 
     def __init__(
@@ -36,10 +36,10 @@ class Loader:
         rows_before: Callable[[int], int] | None = None,
     ) -> None:
         assert rows_per_step > 0 and 0 <= rank < world
-        if rows_per_step % world:
+        if rows_per_step < world:
             raise ConfigError(
-                f"{rows_per_step} rows a step cannot be shared equally by {world} processes",
-                hint=f"use {max(rows_per_step // world, 1) * world} rows a step, or another number of processes",
+                f"{rows_per_step} windows a step cannot be shared by {world} processes",
+                hint="raise training.batch_tokens, or use fewer processes",
             )
         self.windows = windows
         self.rows_per_step = rows_per_step
@@ -51,14 +51,13 @@ class Loader:
         """Return the numbers of the windows that this rank sees at `step`."""
         first = self.rows_before(step)
         rows = self.rows_before(step + 1) - first
-        # ranks share smaller batches as equally as whole rows can be
-        mine, next_rank = (first + rows * rank // self.world for rank in (self.rank, self.rank + 1))
-        if mine == next_rank:
+        begin, end = (first + rows * rank // self.world for rank in (self.rank, self.rank + 1))
+        if begin == end:
             raise ConfigError(
                 f"step {step + 1} has {rows} windows for {self.world} processes",
                 hint="raise training.batch_start or training.batch_tokens, or use fewer processes",
             )
-        return np.arange(mine, next_rank)
+        return np.arange(begin, end)
 
     def window(self, step: int) -> Window:
         """Return the rows of this rank at `step`."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import PurePath
 from typing import Literal
@@ -131,15 +131,15 @@ class Mixture:
         """Return the windows with these numbers, one a row."""
         which, inside = self.places(numbers)
         shown: list[int] = np.unique(which).tolist()
-        if len(shown) == 1:
-            return self.windows[shown[0]].rows(inside)
         parts = [self.windows[source].rows(inside[which == source]) for source in shown]
         back = torch.from_numpy(np.argsort(np.argsort(which, kind="stable"), kind="stable"))
-        return Window(
-            tokens=torch.cat([part.tokens for part in parts])[back],
-            documents=torch.cat([part.documents for part in parts])[back],
-            predict=torch.cat([part.predict for part in parts])[back],
-        )
+        joined = Window.joined(parts, back)
+        assert joined.origin is not None
+        # of its source in our numbering, in which the other sources have their turns too
+        spread = np.array([len(self._pattern) / turns for turns in self._turns])[which]
+        per_epoch = torch.from_numpy((joined.origin.per_epoch.numpy() * spread).astype(np.int64))
+        origin = replace(joined.origin, numbers=torch.from_numpy(np.asarray(numbers, np.int64)), per_epoch=per_epoch)
+        return replace(joined, origin=origin)
 
     def sources(self, number: int) -> list[Source]:
         """Say which tokens of which documents, by their numbers in the whole split, a window shows."""

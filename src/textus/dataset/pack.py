@@ -28,7 +28,7 @@ import torch
 from jaxtyping import Int64
 
 from textus.dataset.split import TokenSplit
-from textus.dataset.window import PADDING, Window
+from textus.dataset.window import PADDING, Origin, Window
 from textus.errors import CorpusError
 
 _EPOCHS_KEPT = 2
@@ -106,11 +106,7 @@ class Windows:
             return self._epoch_rows(shown[0], places)
         parts = [self._epoch_rows(epoch, places[epochs == epoch]) for epoch in shown]
         back = torch.from_numpy(np.argsort(np.argsort(epochs, kind="stable"), kind="stable"))
-        return Window(
-            tokens=torch.cat([part.tokens for part in parts])[back],
-            documents=torch.cat([part.documents for part in parts])[back],
-            predict=torch.cat([part.predict for part in parts])[back],
-        )
+        return Window.joined(parts, back)
 
     def sources(self, number: int) -> list[Source]:
         """Say which tokens of which documents a window shows, those of context included."""
@@ -147,12 +143,19 @@ class Windows:
             tokens = _spread(tokens, inside, self._padding_token())
             documents = _spread(documents, inside, PADDING)
             predict = _spread(predict, inside, False)
+            positions = _spread(positions, inside, PADDING)
         predict = predict.reshape(shape)
         predict[:, : self.offset] = False
         return Window(
             tokens=torch.from_numpy(tokens.reshape(shape)),
             documents=torch.from_numpy(documents.reshape(shape)),
             predict=torch.from_numpy(predict),
+            origin=Origin(
+                numbers=torch.from_numpy(epoch * self.per_epoch + places),
+                epochs=torch.full((len(places),), epoch),
+                per_epoch=torch.full((len(places),), self.per_epoch),
+                places=torch.from_numpy(positions.reshape(shape)),
+            ),
         )
 
     def _padding_token(self) -> int:

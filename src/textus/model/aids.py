@@ -23,8 +23,6 @@ class FutureHead(nn.Module):
     def __init__(self, hidden_size: int) -> None:
         super().__init__()
         self.turn = Linear(hidden_size, hidden_size)
-        with torch.no_grad():
-            self.turn.weight.zero_()
 
     def forward(self, x: Float[Tensor, "*rows hidden"]) -> Float[Tensor, "*rows hidden"]:
         """Add to the state what is to come of it."""
@@ -40,6 +38,18 @@ class Aids(nn.Module):
         self.z_loss = z_loss
         self.future_weight = future_weight
         self.heads = nn.ModuleList(FutureHead(hidden_size) for _ in range(future_tokens))
+        self.begin()
+
+    @property
+    def settings(self) -> tuple[float, int, float]:
+        """Return what they were made with."""
+        return self.z_loss, len(self.heads), self.future_weight
+
+    @torch.no_grad()
+    def begin(self) -> None:
+        """Let every head turn states into themselves."""
+        for parameter in self.parameters():
+            parameter.zero_()
 
     def futures(
         self, states: Float[Tensor, "batch time hidden"]

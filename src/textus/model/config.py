@@ -39,6 +39,10 @@ class ModelConfig(Settings):
     """Whether a position sees only what stands before it, or both sides."""
     prediction_offset: Literal[0, 1] = 1
     """1: the state at i-1 predicts token i; 0: the state at i does."""
+    family: Literal["qwen3", "modernbert"] = "qwen3"
+    """Whose parts the blocks are made of; `modernbert` reads both ways and predicts a hidden token in its place."""
+    reads_both_ways: bool = False
+    """Whether a causal model was trained to read both sides too, when it is told to."""
     dropout: Annotated[float, Range(0, 1, open_high=True)] = 0.0
     """Share of the embedding and of each block's output that is dropped while training."""
 
@@ -54,11 +58,36 @@ class ModelConfig(Settings):
                 f"ModelConfig: `head_size` must be even, since rotary positions turn pairs; got {self.head_size}",
                 hint=f"head_size={self.head_size + 1}",
             )
+        if self.family == "modernbert":
+            self._check_encoder()
+
+    def _check_encoder(self) -> None:
+        """Refuse what a ModernBERT cannot be."""
+        wrong = {
+            "attention": self.attention != "bidirectional",
+            "prediction_offset": self.prediction_offset != 0,
+            "num_kv_heads": self.num_kv_heads != self.num_heads,
+            "head_size": self.num_heads * self.head_size != self.hidden_size,
+        }
+        names = [name for name, is_wrong in wrong.items() if is_wrong]
+        if names:
+            raise ConfigError(
+                f"ModelConfig: a model of the ModernBERT shape cannot have {names[0]}={getattr(self, names[0])}: its "
+                f"{self.num_heads} heads have keys and values of their own, and share {self.hidden_size} numbers",
+                hint="change the heads, or train with objective.prediction_offset=1, which has another shape",
+            )
+
+    @property
+    def readings(self) -> tuple[Literal["causal", "bidirectional"], ...]:
+        """Return every way of reading that the model is made for, its usual one first."""
+        return ("causal", "bidirectional") if self.reads_both_ways else (self.attention,)
 
     def num_parameters(self) -> int:
         """Count every trainable number once."""
         tables = 1 if self.tied_embeddings else 2
         norms = self.num_layers * (2 * self.hidden_size + 2 * self.head_size) + self.hidden_size
+        if self.family == "modernbert":
+            norms = (2 * self.num_layers + 2) * self.hidden_size
         return self._layer_matrices() + tables * self.vocab_size * self.hidden_size + norms
 
     def num_matmul_parameters(self) -> int:
@@ -77,7 +106,8 @@ class ModelConfig(Settings):
     def _layer_matrices(self) -> int:
         queries, keys = self.num_heads * self.head_size, self.num_kv_heads * self.head_size
         attention = self.hidden_size * (2 * queries + 2 * keys)
-        return self.num_layers * (attention + 3 * self.hidden_size * self.intermediate_size)
+        head = self.hidden_size**2 if self.family == "modernbert" else 0
+        return self.num_layers * (attention + 3 * self.hidden_size * self.intermediate_size) + head
 
 
 def _divisors(number: int) -> list[int]:

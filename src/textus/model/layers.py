@@ -47,6 +47,20 @@ class RMSNorm(nn.Module):
         return kernels.rms_norm(x, self.weight, self.epsilon, dtype)
 
 
+class LayerNorm(nn.Module):
+    """Subtract the mean, divide by the standard deviation and scale, in float32; no bias."""
+
+    def __init__(self, size: int, epsilon: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.weight = nn.Parameter(torch.ones(size))
+
+    def forward(self, x: Float[Tensor, "*rows size"], dtype: torch.dtype) -> Float[Tensor, "*rows size"]:
+        """Return the normed rows as `dtype`."""
+        weight = self.weight.float()
+        return functional.layer_norm(x.float(), weight.shape, weight, None, self.epsilon).to(dtype)
+
+
 class FeedForward(nn.Module):
     """Transform each position by itself: a gated pair of projections up, one down."""
 
@@ -75,7 +89,7 @@ def joined(x: Float[Tensor, "*rows inputs"], matrices: Sequence[nn.Module]) -> F
 
 def role(module: nn.Module) -> Role:
     """Say what the weight of a module is for; the head is told apart by its owner."""
-    if isinstance(module, RMSNorm):
+    if isinstance(module, RMSNorm | LayerNorm):
         return "norm"
     if isinstance(module, Embedding):
         return "embedding"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import product
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
 from textus.errors import ArtefactError
-from textus.model.transformer import Transformer
+from textus.model.transformer import Reading, Transformer
 
 _TIME = 16
 """Positions that are tried, where the context has as many."""
@@ -19,9 +22,9 @@ def check_leaks(model: Transformer, seed: int = 0) -> None:
     """Raise `ArtefactError` naming the first position that sees too much, or one that is blind.
 
     A causal model's states must not change with a later token and must change with an earlier one; a bidirectional
-    model's must change with both sides; neither may change with another document. Whole rows and rows of several
-    documents are tried, with gradients and without, since these take different paths. Needs about 70 forward passes
-    over 16 tokens.
+    model's must change with both sides; neither may change with another document. A model that reads in both ways is
+    tried in each. Whole rows and rows of several documents are tried, with gradients and without, since these take
+    different paths. Needs about 70 forward passes over 16 tokens for each way of reading.
     """
     generator = torch.Generator().manual_seed(seed)
     time = min(_TIME, model.config.context_length)
@@ -30,16 +33,15 @@ def check_leaks(model: Transformer, seed: int = 0) -> None:
     training = model.training
     model.eval()
     try:
-        for gradients in (False, True):
-            for documents in (None, packed):
-                with torch.set_grad_enabled(gradients):
-                    _compare(_influence(model, tokens, documents), documents, model.config.attention == "causal")
+        for reading, gradients, documents in product(model.config.readings, (False, True), (None, packed)):
+            with torch.set_grad_enabled(gradients):
+                _compare(_influence(model, tokens, documents, reading), documents, reading == "causal")
     finally:
         model.train(training)
 
 
 def _influence(
-    model: Transformer, tokens: Int[Tensor, " time"], documents: Int[Tensor, " time"] | None
+    model: Transformer, tokens: Int[Tensor, " time"], documents: Int[Tensor, " time"] | None, reading: Reading
 ) -> Bool[Tensor, "time time"]:
     """Tell whether a change of input [row] changes the state at position [column]."""
     time = len(tokens)
@@ -48,7 +50,9 @@ def _influence(
     rows[1:].diagonal().copy_((tokens + 1) % model.config.vocab_size)
     device = model.embedding.weight.device
     numbers = None if documents is None else documents.repeat(time + 1, 1).to(device)
-    states = model.encode(rows.to(device), numbers).detach().float()
+    # the way that is always taken, unless there is another
+    options: dict[str, Any] = {} if reading == model.config.attention else {"attention": reading}
+    states = model.encode(rows.to(device), numbers, **options).detach().float()
     if not bool(states.isfinite().all()):
         raise ArtefactError(
             "the model's states are not finite numbers", hint="its weights are damaged; use an earlier checkpoint"

@@ -1,12 +1,14 @@
 """The network: one transformer that reads left to right or both ways.
 
 The shape is Qwen3's (arXiv 2505.09388): blocks of attention and feed-forward, each behind a root mean square norm,
-norms on queries and keys before rotary positions, gated feed-forward, shared key and value heads, no biases.
+norms on queries and keys before rotary positions, gated feed-forward, shared key and value heads, no biases. An encoder
+has ModernBERT's, whose parts are in `encoder`.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -17,12 +19,15 @@ from textus.model.aids import Aids
 from textus.model.attention import Attention, Sight, causal_bias, document_bias
 from textus.model.cache import KeyValueCache
 from textus.model.config import ModelConfig
+from textus.model.encoder import EncoderBlock, HeadTransform
 from textus.model.kernels import Starts, packs
-from textus.model.layers import Embedding, FeedForward, Linear, RMSNorm, Role, role
+from textus.model.layers import Embedding, FeedForward, LayerNorm, Linear, RMSNorm, Role, role
 from textus.model.output import ModelOutput
 from textus.model.precision import compute_dtype
 from textus.model.rotary import Rotary, Rotation
 
+Reading = Literal["config", "causal", "bidirectional"]
+"""How a pass reads: as the model's config says, or in one of the ways that it was trained for."""
 _SPREAD = 0.02
 """Standard deviation of first weights (GPT-2); projections into the residual stream get it over sqrt(2 layers)."""
 
@@ -69,8 +74,13 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = Embedding(config.vocab_size, config.hidden_size)
-        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.num_layers))
-        self.norm = RMSNorm(config.hidden_size, config.norm_epsilon)
+        is_encoder = config.family == "modernbert"
+        block, norm = (EncoderBlock, LayerNorm) if is_encoder else (Block, RMSNorm)
+        if is_encoder:
+            self.embedding_norm = LayerNorm(config.hidden_size, config.norm_epsilon)
+            self.head_transform = HeadTransform(config)
+        self.blocks = nn.ModuleList(block(config, layer) for layer in range(config.num_layers))
+        self.norm = norm(config.hidden_size, config.norm_epsilon)
         self.head = Linear(config.hidden_size, config.vocab_size)
         self.tie()
         self.aids: Aids | None = None
@@ -102,14 +112,16 @@ class Transformer(nn.Module):
         tokens: Int[Tensor, "batch time"],
         documents: Int[Tensor, "batch time"] | None = None,
         cache: KeyValueCache | None = None,
+        attention: Reading = "config",
     ) -> ModelOutput:
         """Return logits and states of each position.
 
         `documents` numbers the document of each position (None: one a row); nothing is seen across documents. With a
-        `cache`, `tokens` follow what it holds, and it grows by them.
+        `cache`, `tokens` follow what it holds, and it grows by them. `attention` may choose another way of reading
+        than the config's, where the model was trained for both.
         """
-        hidden = self.encode(tokens, documents, cache)
-        return ModelOutput(self.head(hidden), hidden, cache)
+        hidden = self.encode(tokens, documents, cache, attention=attention)
+        return ModelOutput(self.head(self.before_head(hidden)), hidden, cache)
 
     def encode(
         self,
@@ -117,6 +129,7 @@ class Transformer(nn.Module):
         documents: Int[Tensor, "batch time"] | None = None,
         cache: KeyValueCache | None = None,
         starts: Starts | None = None,
+        attention: Reading = "config",
     ) -> Float[Tensor, "batch time hidden"]:
         """Return the last states, normalised: what the head reads.
 
@@ -126,10 +139,12 @@ class Transformer(nn.Module):
         assert start + time <= self.config.context_length, (
             f"{start + time} positions in a context of {self.config.context_length}"
         )
-        causal = self.config.attention == "causal"
+        causal = (self.config.attention if attention == "config" else attention) == "causal"
         assert cache is None or (causal and documents is None), "a cache holds one document, read left to right"
         x, added = self._embed(tokens)
-        if documents is None or starts is None or not packs(x, self.config.head_size):
+        # the kernel without a mask norms queries and keys, which an encoder does not
+        fits = self.config.family == "qwen3" and packs(x, self.config.head_size)
+        if documents is None or starts is None or not fits:
             starts = None
         bias: Tensor | None = None
         if documents is not None and starts is None:
@@ -148,6 +163,8 @@ class Transformer(nn.Module):
     def _embed(self, tokens: Int[Tensor, "batch time"]) -> tuple[Tensor, Tensor | None]:
         """Return the first state, and what is still to be added to it."""
         x = self.embedding(tokens)
+        if self.config.family == "modernbert":
+            x = self.embedding_norm(x, torch.float32)
         if self.config.dropout:
             x = functional.dropout(x, self.config.dropout, self.training)
         if x.device.type == "cpu":
@@ -162,6 +179,13 @@ class Transformer(nn.Module):
         """Return the normalised sum: what the head reads."""
         states: Tensor = self.norm(x if added is None else x + added, compute_dtype(x))
         return states
+
+    def before_head(self, states: Float[Tensor, "*rows hidden"]) -> Float[Tensor, "*rows hidden"]:
+        """Return what the head's matrix is multiplied with: of most models, the states themselves."""
+        if self.config.family != "modernbert":
+            return states
+        transformed: Tensor = self.head_transform(states)
+        return transformed
 
     def new_cache(self, batch: int) -> KeyValueCache:
         """Return an empty cache for `batch` rows of the whole context."""

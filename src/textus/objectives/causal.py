@@ -29,28 +29,34 @@ class Causal:
         read, asked = window.documents[:, :-1], window.documents[:, 1:]
         labels = window.tokens[:, 1:].masked_fill(~(window.predict[:, 1:] & (read == asked)), IGNORE)
         alone = bool(window.one_document.all())
-        return Batch.of(window.tokens[:, :-1], labels, None if alone else read)
+        return Batch.of(window.tokens[:, :-1], labels, None if alone else read, attention="causal")
 
     def loss(self, model: Transformer, batch: Batch) -> Loss:
         """Sum the negative log-probabilities of the labels."""
         return labelled_loss(model, batch)
 
+    def validation(self) -> Causal:
+        """Return itself: nothing is left to chance."""
+        return self
+
 
 def labelled_loss(model: Transformer, batch: Batch) -> Loss:
     """Sum the negative log-probabilities of a batch's labels; the head sees only positions that are asked."""
-    states = model.encode(batch.tokens, batch.documents, starts=batch.starts)
-    hidden = states.flatten(0, 1)
-    labels = batch.labels.flatten()
+    states = model.encode(batch.tokens, batch.documents, starts=batch.starts, attention=batch.attention)
+    hidden, labels = states.flatten(0, 1), batch.labels.flatten()
+    weights = None if batch.weights is None else batch.weights.repeat_interleave(batch.labels.shape[1])
     # a GPU makes the logits of a few positions too many sooner than it picks out the others
-    few = batch.count < (1.0 if hidden.device.type == "cpu" else _MOST_ASKED) * len(labels)
+    few = batch.num_labels < (1.0 if hidden.device.type == "cpu" else _MOST_ASKED) * len(labels)
     if few:
         # nonzero would wait for the device; where the count is known, it need not
-        asked = torch.nonzero_static(labels != IGNORE, size=batch.count).squeeze(1)
+        asked = torch.nonzero_static(labels != IGNORE, size=batch.num_labels).squeeze(1)
         hidden, labels = hidden[asked], labels[asked]
+        weights = None if weights is None else weights[asked]
+    hidden, matrix = model.before_head(hidden), model.head.weight
     aids = model.aids if model.training else None
     if aids is None:
-        return Loss(linear_cross_entropy(hidden, model.head.weight, labels), batch.count)
-    total, told = penalised_cross_entropy(hidden, model.head.weight, labels, aids.z_loss)
+        return Loss(linear_cross_entropy(hidden, matrix, labels, weights), batch.count)
+    total, told = penalised_cross_entropy(hidden, matrix, labels, aids.z_loss, weights)
     if len(aids.heads):
-        total = total + further_loss(aids, states, model.head.weight, batch)
+        total = total + further_loss(model, aids, states, batch)
     return Loss(total, batch.count, told)

@@ -21,16 +21,20 @@ from textus.model.precision import compute_dtype
 
 
 def linear_cross_entropy(
-    hidden: Float[Tensor, "rows hidden"], weight: Float[Tensor, "vocab hidden"], labels: Int[Tensor, " rows"]
+    hidden: Float[Tensor, "rows hidden"],
+    weight: Float[Tensor, "vocab hidden"],
+    labels: Int[Tensor, " rows"],
+    factors: Float[Tensor, " rows"] | None = None,
 ) -> Float[Tensor, ""]:
     """Sum the negative log-probabilities of `labels` under `softmax(hidden @ weight.T)`, in nats.
 
-    Products compute in autocast's format, everything after them in float32. A negative label asks nothing.
+    Products compute in autocast's format, everything after them in float32. A negative label asks nothing. `factors`
+    multiply each row's loss.
 
     >>> linear_cross_entropy(torch.zeros(2, 3), torch.zeros(4, 3), torch.tensor([0, 1])) / 2  # log 4
     tensor(1.3863)
     """
-    total, _ = penalised_cross_entropy(hidden, weight, labels, 0.0)
+    total, _ = penalised_cross_entropy(hidden, weight, labels, 0.0, factors)
     return total
 
 
@@ -39,6 +43,7 @@ def penalised_cross_entropy(
     weight: Float[Tensor, "vocab hidden"],
     labels: Int[Tensor, " rows"],
     z_loss: float,
+    factors: Float[Tensor, " rows"] | None = None,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Return `linear_cross_entropy` with the z-loss, and without it and its gradient.
 
@@ -49,16 +54,19 @@ def penalised_cross_entropy(
     (tensor(2.3472), tensor(1.3863))
     """
     if labels.device.type == "cpu" and bool((labels < 0).any()):
-        hidden, labels = hidden[labels >= 0], labels[labels >= 0]
+        asked = labels >= 0
+        hidden, labels, factors = hidden[asked], labels[asked], None if factors is None else factors[asked]
     if torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad):
-        total, plain = _LinearCrossEntropy.apply(hidden, weight, labels, z_loss)  # type: ignore[no-untyped-call]
-        return total, plain
-    plain, penalty, _, _ = _sum(hidden, weight, labels, z_loss, with_gradients=False)
+        found: tuple[Tensor, Tensor] = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
+            hidden, weight, labels, factors, z_loss
+        )
+        return found
+    plain, penalty, _, _ = _sum(hidden, weight, labels, factors, z_loss, with_gradients=False)
     return plain + penalty if z_loss else plain, plain
 
 
 def _sum(
-    hidden: Tensor, weight: Tensor, labels: Tensor, z_loss: float, with_gradients: bool
+    hidden: Tensor, weight: Tensor, labels: Tensor, factors: Tensor | None, z_loss: float, with_gradients: bool
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     """Return the sum, that of the z-losses, and the gradients of both with respect to `hidden` and `weight`."""
     dtype = compute_dtype(hidden)
@@ -71,6 +79,11 @@ def _sum(
         part, wanted = hidden[start : start + rows].to(dtype), labels[start : start + rows]
         scores = part @ matrix.t()
         losses, penalties, slope = _losses(scores, wanted, z_loss, with_gradients)
+        if factors is not None:
+            factor = factors[start : start + rows].unsqueeze(1)
+            losses = losses.view(-1, 1) * factor
+            penalties = penalties if penalties is None else penalties.view(-1, 1) * factor
+            slope = slope if slope is None else slope.mul_(factor)
         total += losses.sum()
         if penalties is not None:
             penalty += penalties.sum()
@@ -127,8 +140,10 @@ def _rows_at_once(weight: Tensor) -> int:
 
 class _LinearCrossEntropy(Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor, z_loss: float) -> tuple[Tensor, Tensor]:
-        plain, penalty, *gradients = _sum(hidden, weight, labels, z_loss, with_gradients=True)
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor, factors: Tensor | None, z_loss: float
+    ) -> tuple[Tensor, Tensor]:
+        plain, penalty, *gradients = _sum(hidden, weight, labels, factors, z_loss, with_gradients=True)
         ctx.save_for_backward(*gradients)
         ctx.formats = hidden.dtype, weight.dtype
         ctx.mark_non_differentiable(plain)
@@ -136,7 +151,7 @@ class _LinearCrossEntropy(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         (grad, _), (grad_hidden, grad_weight) = grads, ctx.saved_tensors
         hidden_format, weight_format = ctx.formats
-        return (grad_hidden * grad).to(hidden_format), (grad_weight * grad).to(weight_format), None, None
+        return (grad_hidden * grad).to(hidden_format), (grad_weight * grad).to(weight_format), None, None, None

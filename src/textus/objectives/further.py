@@ -7,18 +7,19 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from textus.model.aids import Aids
+from textus.model.transformer import Transformer
 from textus.objectives.cross_entropy import linear_cross_entropy
 from textus.objectives.objective import IGNORE, Batch
 
 
 def further_loss(
-    aids: Aids, states: Float[Tensor, "batch time hidden"], weight: Float[Tensor, "vocab hidden"], batch: Batch
+    model: Transformer, aids: Aids, states: Float[Tensor, "batch time hidden"], batch: Batch
 ) -> Float[Tensor, ""]:
     """Return the mean over the heads of their summed negative log-probabilities, times its weight."""
     total = torch.zeros((), device=states.device)
     for further, turned in aids.futures(states):
         labels = labels_after(batch.labels, batch.documents, further).flatten()
-        total = total + linear_cross_entropy(turned.flatten(0, 1), weight, labels)
+        total = total + linear_cross_entropy(model.before_head(turned.flatten(0, 1)), model.head.weight, labels)
     return total * (aids.future_weight / len(aids.heads))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -14,7 +14,7 @@ from torch import Tensor
 from textus.dataset.window import Window
 from textus.errors import CorpusError
 from textus.model.kernels import Starts, document_starts
-from textus.model.transformer import Transformer
+from textus.model.transformer import Reading, Transformer
 
 IGNORE = -100
 """The label of a position where nothing is asked."""
@@ -31,9 +31,21 @@ class Batch:
     documents: Int[Tensor, "batch time"] | None
     """The document of each position; None where each row is one."""
     count: int
-    """How many labels are asked; known without waiting for a device."""
+    """How many predictions the loss is a sum over; known without waiting for a device."""
     starts: Starts | None = None
     """Where documents begin, for kernels that need no mask; made on the way to a GPU."""
+    attention: Reading = "config"
+    """How the model must read."""
+    weights: Float[Tensor, " batch"] | None = None
+    """By what each row's losses are multiplied; None: 1."""
+    counts: Int[Tensor, " batch"] | None = None
+    """How many predictions each row stands for; None: as many as it has labels."""
+    num_labels: int = -1
+    """How many labels are asked; left out, it is `count`."""
+
+    def __post_init__(self) -> None:
+        if self.num_labels < 0:
+            object.__setattr__(self, "num_labels", self.count)
 
     @classmethod
     def of(
@@ -41,23 +53,49 @@ class Batch:
         tokens: Int[Tensor, "batch time"],
         labels: Int[Tensor, "batch time"],
         documents: Int[Tensor, "batch time"] | None,
+        *,
+        attention: Reading = "config",
+        weights: Float[Tensor, " batch"] | None = None,
+        counts: Int[Tensor, " batch"] | None = None,
     ) -> Batch:
         """Count the labels; raise `CorpusError` where there is none, since a loss of nothing is no loss of zero."""
-        count = int((labels != IGNORE).sum())
+        num_labels = int((labels != IGNORE).sum())
+        count = num_labels if counts is None else int(counts.sum())
         if not count:
             raise CorpusError(
                 f"a batch of {tokens.shape[0]} x {tokens.shape[1]} tokens asks for no prediction",
                 hint="its documents are too short to predict anything in; remove empty documents or pack more of them",
             )
-        return cls(tokens, labels, documents, count)
+        return cls(tokens, labels, documents, count, None, attention, weights, counts, num_labels)
+
+    @property
+    def positions(self) -> int:
+        """Count the tokens that are read."""
+        return self.tokens.numel()
+
+    def labelled_rows(self) -> Int[Tensor, " batch"]:
+        """Count the labels of each row."""
+        return (self.labels != IGNORE).sum(1)
 
     def split(self, rows: int) -> Iterator[Batch]:
         """Cut into micro-batches of `rows` rows; one that asks nothing adds nothing, and is left out."""
         for start in range(0, len(self.tokens), rows):
             part = slice(start, start + rows)
-            labels, documents = self.labels[part], None if self.documents is None else self.documents[part]
-            if count := int((labels != IGNORE).sum()):
-                yield Batch(self.tokens[part], labels, documents, count)
+            documents, weights, counts = (
+                values if values is None else values[part] for values in (self.documents, self.weights, self.counts)
+            )
+            num_labels = int((self.labels[part] != IGNORE).sum())
+            if count := num_labels if counts is None else int(counts.sum()):
+                yield dataclasses.replace(
+                    self,
+                    tokens=self.tokens[part],
+                    labels=self.labels[part],
+                    documents=documents,
+                    count=count,
+                    weights=weights,
+                    counts=counts,
+                    num_labels=num_labels,
+                )
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Batch:
         """Return the batch on `device`."""
@@ -75,11 +113,36 @@ class Batch:
         return self.with_starts()._map(Tensor.pin_memory)
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        tokens, labels, documents, starts = (
-            part if part is None else change(part) for part in (self.tokens, self.labels, self.documents, self.starts)
-        )
-        assert tokens is not None and labels is not None
-        return dataclasses.replace(self, tokens=tokens, labels=labels, documents=documents, starts=starts)
+        names = ("tokens", "labels", "documents", "starts", "weights")
+        there: dict[str, Any] = {name: value for name in names if (value := getattr(self, name)) is not None}
+        changed: dict[str, Any] = {name: change(value) for name, value in there.items()}
+        return dataclasses.replace(self, **changed)
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Hold batches that are read in different ways and make one step together."""
+
+    parts: tuple[Batch, ...]
+
+    @property
+    def count(self) -> int:
+        """How many predictions the loss is a sum over."""
+        return sum(part.count for part in self.parts)
+
+    @property
+    def positions(self) -> int:
+        """Count the tokens that are read."""
+        return sum(part.positions for part in self.parts)
+
+    def split(self, rows: int) -> Iterator[Batch]:
+        """Cut into micro-batches of `rows` rows at most, each read in one way."""
+        for part in self.parts:
+            yield from part.split(rows)
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Mixed:
+        """Return the batches on `device`."""
+        return Mixed(tuple(part.to(device, non_blocking=non_blocking) for part in self.parts))
 
 
 @dataclass(frozen=True)
@@ -133,10 +196,14 @@ class Objective(Protocol):
         """How many positions after its state a token stands that the state predicts."""
         ...
 
-    def batch(self, window: Window, generator: torch.Generator) -> Batch:
-        """Turn a window into a question; chance, where there is any, comes from `generator`."""
+    def batch(self, window: Window, generator: torch.Generator) -> Batch | Mixed:
+        """Turn a window into a question; chance comes from where its rows were cut, or else from `generator`."""
         ...
 
-    def loss(self, model: Transformer, batch: Batch) -> Loss:
-        """Answer it."""
+    def loss(self, model: Transformer, batch: Any) -> Loss:
+        """Answer it, or one of the micro-batches that it was cut into."""
+        ...
+
+    def validation(self) -> Objective:
+        """Return the question that a model is measured by while it is trained."""
         ...

@@ -13,11 +13,11 @@ from tokenizers import Tokenizer as Engine
 from textus import fingerprint, storage
 from textus.errors import TokenizerError
 from textus.progress import SILENT, Progress
-from textus.tokenizer import encoders, fast
+from textus.tokenizer import boundaries, encoders, fast
 from textus.tokenizer.content import END, MASK, SPECIAL_TOKENS, read, splits_as_ours, untrained
 from textus.tokenizer.content import finish as finish_content
 from textus.tokenizer.stream import StreamDecoder
-from textus.tokenizer.words import WordEncoder
+from textus.tokenizer.words import WordEncoder, words
 
 _ENDS = (END, "</s>", "<eos>", "<|end_of_text|>", "[SEP]")
 _MASKS = (MASK, "[MASK]")
@@ -48,7 +48,8 @@ class Tokenizer:
         self.encoder = "builtin"
         """What encodes: `builtin`, or an engine that was put to `use`; the tokens are the same."""
         # Looking words up is exact for our own split only; with another one, text goes to the engine whole.
-        own = WordEncoder(encoders.by_word(self._engine)).encode_batch if splits_as_ours(content) else None
+        self._is_ours = splits_as_ours(content)
+        own = WordEncoder(encoders.by_word(self._engine)).encode_batch if self._is_ours else None
         self._builtin = self._encode = own or encoders.guarded(self._engine, found.special)
 
     @classmethod
@@ -147,6 +148,28 @@ class Tokenizer:
         """Return a token as people can read it: line breaks, control characters and loose bytes escaped."""
         text = self.token_bytes(token).decode("utf-8", "backslashreplace")
         return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+    def word_starts(self, tokens: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Tell of each token whether a word begins with it, as text is cut into words before merging.
+
+        >>> from textus.tokenizer.content import trained
+        >>> from textus.tokenizer.alphabet import BYTES
+        >>> names = ["<|endoftext|>", "<mask>", "<|im_start|>", "<|im_end|>", *sorted(BYTES)]
+        >>> bytewise = Tokenizer(trained({name: token for token, name in enumerate(names)}, []))
+        >>> bytewise.word_starts([0, *bytewise.encode("It's so")]).astype(int).tolist()
+        [1, 1, 0, 1, 0, 1, 0, 0]
+        """
+        given = np.asarray(tokens, np.int64)
+        if self.kind != "byte-level BPE":
+            return boundaries.starts_by_mark(given, self._bytes, self.special)
+        return boundaries.starts_by_cut(given, self._bytes, self.special, self._word_sizes)
+
+    def _word_sizes(self, text: str) -> Iterator[int]:
+        if self._is_ours:
+            return (len(word.encode()) for part in words(text) for word in part)
+        # each byte is one character in the alphabet of a byte-level tokenizer
+        before = self._engine.pre_tokenizer
+        return (len(word) for word, _ in before.pre_tokenize_str(text)) if before else iter([len(text.encode())])
 
     def stream(self) -> StreamDecoder:
         """Return a decoder that takes one token at a time."""

@@ -9,14 +9,14 @@ from textus.training.recipe import Recipe
 
 
 def attach(model: Transformer, recipe: Recipe) -> None:
-    """Give `model` the aids that `recipe` asks for, if any, in the place of those that it has.
+    """Give `model` the aids that `recipe` asks for, if any; those that it has and that serve begin anew.
 
     Raises `ConfigError` where tokens after the next one are asked of a model that sees them.
     """
-    model.aids = None
+    before, model.aids = model.aids, None
     if not recipe.z_loss and not recipe.future_tokens:
         return
-    if recipe.future_tokens and model.config.attention != "causal":
+    if recipe.future_tokens and (model.config.attention != "causal" or model.config.reads_both_ways):
         raise ConfigError(
             f"training.future_tokens is {recipe.future_tokens}, and a model that reads both ways sees those tokens",
             hint="set training.future_tokens=0, or choose a causal objective",
@@ -32,4 +32,9 @@ def attach(model: Transformer, recipe: Recipe) -> None:
         future_tokens=recipe.future_tokens,
         future_weight=recipe.future_weight,
     )
-    model.aids = aids.to(model.embedding.weight.device).train(model.training)
+    # what has wrapped the model since may hold on to them
+    if before is not None and before.settings == aids.settings:
+        model.aids = before
+        before.begin()
+    else:
+        model.aids = aids.to(model.embedding.weight.device).train(model.training)

@@ -75,6 +75,8 @@ class TrainConfig(Settings):
     recompute: Literal["auto", "off", "blocks"] = "auto"
     """Compute each block again in the backward pass rather than keep its activations: a third more work for a part of
     the memory. auto does so where the plan would not fit otherwise."""
+    parallel: Literal["auto", "ddp", "fsdp"] = "auto"
+    """How several processes share a model: `ddp`, each holds all of it (auto, where that fits), or `fsdp`, a part."""
     evaluate_every: Count | AUTO = "auto"
     """Steps between two measurements on validation windows."""
     evaluate_tokens: Count = 131_072

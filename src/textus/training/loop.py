@@ -23,7 +23,7 @@ from torch import Tensor
 
 from textus.dataset.loader import Loader, ahead
 from textus.model.transformer import Transformer
-from textus.objectives.objective import Batch, Objective
+from textus.objectives.objective import Objective
 from textus.training import aids
 from textus.training.averaging import Average
 from textus.training.compile import compiled
@@ -31,9 +31,11 @@ from textus.training.monitor import Limits, Monitor, Verdict
 from textus.training.muon import Muon
 from textus.training.optimizer import build
 from textus.training.precision import Precision
+from textus.training.question import Question, ask, step_seed
 from textus.training.rates import set_rates
 from textus.training.recipe import Recipe
 from textus.training.recompute import recomputed
+from textus.training.together import Alone
 
 
 @dataclass(frozen=True)
@@ -123,17 +125,20 @@ def train(
     recipe: Recipe,
     state: TrainState,
     settles_at: Callable[[int], bool] = lambda step: False,
+    crew: Alone | None = None,
 ) -> Generator[Step]:
     """Train from `state.step` to `recipe.steps`, yielding after each update; weights, optimizer and state change.
 
     A step whose loss or gradient is not finite, or is a spike, changes no weight; its reader decides what then. On a
     GPU the weights may be of the step after the one that is yielded, `state.launched`; after the last one, and those
-    for which `settles_at` is true, they are not.
+    for which `settles_at` is true, they are not. `crew` takes the step together with other processes.
     """
     model.train()
+    crew = crew or Alone()
     state.launched = state.step
     sends_ahead = runs_ahead(recipe)
-    questions = ahead(partial(_question, model, loader, objective, recipe), state.step + 1, recipe.steps + 1)
+    make = partial(ask, loader, objective, recipe, model.config.context_length)
+    questions = ahead(make, state.step + 1, recipe.steps + 1)
     sent: _Sent | None = None
     with ExitStack() as stack:
         if recipe.compile == "on":
@@ -142,10 +147,10 @@ def train(
             stack.enter_context(recomputed(model))
         try:
             start = asked = time.perf_counter()
-            for question in questions:
+            for mine in questions:
                 waited = time.perf_counter() - asked
                 send = _send if sends_ahead else _work
-                following = send(model, objective, recipe, state, question, waited)
+                following = send(model, objective, recipe, state, crew, crew.agree(mine), waited)
                 if sent is not None:
                     step, start = sent.arrive(state, start)
                     yield step
@@ -165,37 +170,11 @@ def runs_ahead(recipe: Recipe) -> bool:
     return recipe.device == "cuda" and recipe.precision != "fp16"
 
 
-def step_seed(seed: int, step: int) -> int:
-    """Mix the seed for dropout and the objective's draws of one step, so that no random state is carried or saved."""
-    return (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9) % 2**63
-
-
-@dataclass(frozen=True)
-class _Question:
-    """What a step asks, ready to be sent to the device."""
-
-    number: int
-    parts: list[Batch]
-    """Micro-batches."""
-    count: int
-    """Tokens asked in all of them."""
-    positions: int
-
-
-def _question(model: Transformer, loader: Loader, objective: Objective, recipe: Recipe, number: int) -> _Question:
-    """Make the batch of a step; runs in a thread, while the device is at an earlier one."""
-    generator = torch.Generator().manual_seed(step_seed(recipe.seed, number))
-    batch = objective.batch(loader.window(number - 1), generator)
-    parts = batch.split(recipe.micro_rows(model.config.context_length))
-    pin = recipe.device == "cuda"
-    return _Question(number, [part.pinned() if pin else part for part in parts], batch.count, batch.tokens.numel())
-
-
 @dataclass
 class _Sent:
     """A step that the device is at, or has done."""
 
-    question: _Question
+    question: Question
     rate: float
     waited: float
     limits: Limits | None = None
@@ -237,11 +216,17 @@ class _Sent:
 
 
 def _work(
-    model: Transformer, objective: Objective, recipe: Recipe, state: TrainState, question: _Question, waited: float
+    model: Transformer,
+    objective: Objective,
+    recipe: Recipe,
+    state: TrainState,
+    crew: Alone,
+    question: Question,
+    waited: float,
 ) -> _Sent:
     """Take a step and wait for what comes of it: judge it here, and update where the judgement is good."""
     sent = _Sent(question, set_rates(state.optimizer, recipe, question.number), waited)
-    loss, norm = _gradient(model, objective, recipe, state, question)
+    loss, norm = _gradient(model, objective, recipe, state, crew, question)
     sent.loss, sent.norm = float(loss) / question.count, float(norm)
     scaled = state.scaler.is_enabled() and state.scaler.get_scale() > 1
     if question.number in state.left_out:
@@ -260,13 +245,19 @@ def _work(
 
 
 def _send(
-    model: Transformer, objective: Objective, recipe: Recipe, state: TrainState, question: _Question, waited: float
+    model: Transformer,
+    objective: Objective,
+    recipe: Recipe,
+    state: TrainState,
+    crew: Alone,
+    question: Question,
+    waited: float,
 ) -> _Sent:
     """Send a step to the device, which judges and updates without our waiting for it."""
     # the last step has been told of only where nothing is under way, and must make no difference
     limits = state.monitor.limits(without_newest=state.launched == state.step)
     sent = _Sent(question, set_rates(state.optimizer, recipe, question.number), waited, limits)
-    total, norm = _gradient(model, objective, recipe, state, question)
+    total, norm = _gradient(model, objective, recipe, state, crew, question)
     # in float64, as the monitor will compare them
     loss, norm = total.double() / question.count, norm.double()
     accepted = loss.isfinite() & norm.isfinite() & (loss <= limits[0]) & (norm <= limits[1])
@@ -290,20 +281,21 @@ def _send(
 
 
 def _gradient(
-    model: Transformer, objective: Objective, recipe: Recipe, state: TrainState, question: _Question
+    model: Transformer, objective: Objective, recipe: Recipe, state: TrainState, crew: Alone, question: Question
 ) -> tuple[Tensor, Tensor]:
     """Add up the gradient of the step's mean loss, micro-batch by micro-batch, and clip it.
 
     Return the sum of the losses and the gradient's norm, on the device. The gradient is exact for any way of cutting.
     """
-    torch.manual_seed(step_seed(recipe.seed, question.number))
+    torch.manual_seed(step_seed(recipe.seed, question.number, crew.rank))
     autocast = Precision(recipe.precision, recipe.device)
     total = torch.zeros((), device=recipe.device)
-    for part in question.parts:
-        with autocast.autocast():
-            loss = objective.loss(model, part.to(recipe.device, non_blocking=True))
-        state.scaler.scale(loss.total / question.count).backward()  # type: ignore[no-untyped-call]
+    for index, part in enumerate(question.parts, 1):
+        with crew.part(last=index == len(question.parts)):
+            with autocast.autocast():
+                loss = crew.loss(model, objective, part.to(recipe.device, non_blocking=True))
+            state.scaler.scale(loss.total / question.count).backward()  # type: ignore[no-untyped-call]
         total += loss.measured
     state.scaler.unscale_(state.optimizer)
     limit = math.inf if recipe.gradient_clip == "off" else recipe.gradient_clip
-    return total, torch.nn.utils.clip_grad_norm_(model.parameters(), limit)
+    return crew.clip(model, state.optimizer, total, limit)

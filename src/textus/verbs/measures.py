@@ -16,11 +16,12 @@ from textus.errors import TextusError
 from textus.evaluation.baselines import MAXIMUM_CONTEXT, compressors
 from textus.evaluation.documents import evenly_chosen, split_documents
 from textus.evaluation.ngram import MAXIMUM_TOKENS, NGram, evaluate_ngram
-from textus.evaluation.perplexity import evaluate
+from textus.evaluation.readings import evaluate_readings
 from textus.report import Score
+from textus.verbs.blanks import filled_passages
 from textus.verbs.stages import Stages
 
-MEASURES_VERSION = 2
+MEASURES_VERSION = 3
 """Raised whenever the same model and settings give other measures, so that kept ones are made again."""
 FILE = "measures.json"
 SAMPLES = 3
@@ -63,12 +64,13 @@ def measure(stages: Stages, key: str) -> Measures:
     opened = checkpoint.load(stages.directory)
     split = stages.shards.split("validation")
     stride = max(1, opened.model.config.context_length // 2)
-    found = evaluate(
+    found = evaluate_readings(
         opened.model,
         opened.tokenizer,
-        split_documents(split),
+        lambda: split_documents(split),
         data=split.data_fingerprint,
         stride=stride,
+        bound=stages.settings.objective.name == "diffusion",
         progress=stages.progress,
     )
     result = Measures(found.scores, found.note, stride, _baselines(stages, opened), _samples(stages, opened))
@@ -115,10 +117,13 @@ def _end_of_training(stages: Stages) -> bytes:
 
 
 def _samples(stages: Stages, opened: Checkpoint) -> tuple[str, ...]:
-    """Write a few texts from nothing but the beginning of a document."""
-    sampling = stages.settings.sampling
+    """Write a few texts from nothing but the beginning of a document, and fill blanks, as far as the model does."""
+    sampling, readings = stages.settings.sampling, opened.config.readings
+    filled = filled_passages(opened, stages.shards.split("validation")) if "bidirectional" in readings else ()
+    if "causal" not in readings:
+        return filled
     with torch.inference_mode():
-        return tuple(
+        written = tuple(
             complete(
                 opened.model,
                 opened.tokenizer,
@@ -130,3 +135,4 @@ def _samples(stages: Stages, opened: Checkpoint) -> tuple[str, ...]:
             ).text
             for number in range(SAMPLES)
         )
+    return written + filled

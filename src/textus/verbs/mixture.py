@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from textus.dataset.mixture import Mixture, mix, names_of
 from textus.dataset.pack import Windows
-from textus.objectives import table as objectives
 from textus.training.plan import Plan
 from textus.verbs.stages import Stages
 
@@ -13,7 +12,7 @@ def training_windows(stages: Stages, made: Plan) -> Windows | Mixture:
     """Return the windows of the training part, and say how often each source will be shown where they are mixed."""
     split, settings = stages.shards.split("train"), stages.settings
     context, seed = made.model.context_length, made.recipe.seed
-    offset = objectives.build(settings.objective).prediction_offset
+    offset = settings.objective.offset
     if settings.mixture.is_off:
         return Windows(split, context, offset, seed)
     names = [names_of(document) for document in stages.corpus.documents("train")]

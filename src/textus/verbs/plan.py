@@ -74,14 +74,16 @@ class _Wanted:
         return fingerprint.of_value(self.asked)
 
 
-def planned(stages: Stages) -> Plan:
-    """Return the plan of a run: the one it was begun with, so that it resumes the same, or a new one."""
+def planned(stages: Stages, world: int = 1) -> Plan:
+    """Return the plan of a run: the one it was begun with, so that it resumes the same, or a new one.
+
+    `world` devices like this process's share the work.
+    """
     settings, split = stages.settings, stages.shards.split("train")
-    offset = objectives.build(settings.objective).prediction_offset
     text = TextSize(
         training_tokens=split.num_tokens,
         validation_tokens=stages.shards.split("validation").num_tokens,
-        longest_context=split.num_tokens - offset,
+        longest_context=split.num_tokens - settings.objective.offset,
         vocab_size=stages.tokenizer.vocab_size,
     )
     wanted = _Wanted(settings, text)
@@ -98,10 +100,12 @@ def planned(stages: Stages) -> Plan:
             hint=f"go on with it by `textus train {stages.directory}`, choose another -o, or delete "
             f"{stages.directory / CHECKPOINTS} to begin anew",
         )
-    found = machine.look(settings.training)
-    made = make_plan(text, settings.model, settings.training, found)
-    if made.seconds > 2 * CALIBRATION_SECONDS:
-        speed = _measure(made, stages)
+    alone = machine.look(settings.training)
+    found = replace(alone, flops=alone.flops * world)
+    made = make_plan(text, settings.model, settings.training, found, settings.objective)
+    fits = made.memory_bytes <= alone.memory_bytes + alone.base_bytes
+    if made.seconds > 2 * CALIBRATION_SECONDS and (fits or world == 1):
+        speed = _measure(made, stages) * world
         made = retime(made, text, settings.model, settings.training, found, speed)
     storage.write_json(stages.directory / PLAN, {"key": wanted.key, "asked": wanted.asked, **made.as_dict()})
     return made
@@ -111,7 +115,8 @@ def _measure(made: Plan, stages: Stages) -> float:
     """Train a throw-away model for a few seconds and return its tokens a second."""
     recipe = Recipe(**{**vars(made.recipe), "warmup_steps": 0})
     model = Transformer(made.model, seed=recipe.seed).to(recipe.device)
-    objective = objectives.build(stages.settings.objective)
+    num_windows = recipe.steps * recipe.rows(made.model.context_length)
+    objective = objectives.build(stages.settings.objective, stages.tokenizer, num_windows, recipe.seed)
     windows = Windows(stages.shards.split("train"), made.model.context_length, objective.prediction_offset, recipe.seed)
     rows = recipe.rows(made.model.context_length)
     steps = train(model, Loader(windows, rows), objective, recipe, TrainState.start(model, recipe))

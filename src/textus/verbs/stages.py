@@ -72,6 +72,25 @@ class Stages:
         return shards_stage.build(self.corpus, self.tokenizer, self.directory / "shards", self.progress)
 
 
+class Made(Stages):
+    """The artefacts of a run directory that another process of the same run has made: opened, and never made."""
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """Open the corpus."""
+        return Corpus.open(self.directory / "corpus")
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """Open the vocabulary."""
+        return Tokenizer.load(self.directory / "tokenizer")
+
+    @cached_property
+    def shards(self) -> Shards:
+        """Open the tokens."""
+        return Shards.open(self.directory / "shards")
+
+
 def _reference(directory: str) -> Reference | None:
     if not directory:
         return None

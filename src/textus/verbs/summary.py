@@ -12,6 +12,16 @@ from textus.training.plan import Plan
 from textus.verbs.measures import Measures
 from textus.verbs.stages import Stages
 
+_HIDDEN = (
+    "Loss and accuracy on hidden tokens are of 15 % of the text, hidden one by one and guessed from both sides: they "
+    "can be compared between models with the same tokenizer on the same text, and never with a perplexity or with bits "
+    "per byte, which are of guesses from one side."
+)
+_BOUND = (
+    "The bound is on bits per byte that a likelihood of the text would have: what it bounds is not more, the ends of "
+    "documents given."
+)
+
 
 def summary(stages: Stages, plan: Plan, state: dict[str, Any], measures: Measures) -> Report:
     """Return the report of a run."""
@@ -37,6 +47,16 @@ def _scores(measures: Measures) -> Table:
 
 
 def _meaning(measures: Measures) -> str:
+    names = {score.name for score in measures.scores}
+    words = [_HIDDEN] if "masked_loss" in names else []
+    if "bits_per_byte_bound" in names:
+        words.append(_BOUND)
+    if "bits_per_byte" not in names:
+        return " ".join([*words, f"In all: {measures.note}."])
+    return " ".join([_causal_meaning(measures), *words])
+
+
+def _causal_meaning(measures: Measures) -> str:
     return (
         "Perplexity can be compared only between models with the same tokenizer on the same text; bits per byte "
         "between all models of the same text. Every byte of the validation part is predicted once, the end of each "
@@ -48,8 +68,12 @@ def _meaning(measures: Measures) -> str:
 def _baselines(measures: Measures) -> Table:
     details = measures.baselines["details"]
     names = {"xz": "xz -9e", "bzip2": "bzip2 -9", "zstd": "zstd -19 --long", "ngram": "5-gram, Kneser-Ney"}
-    mine = next(score.value for score in measures.scores if score.name == "bits_per_byte")
-    rows: list[tuple[Any, ...]] = [("this model", mine, "")]
+    mine = {score.name: score.value for score in measures.scores}
+    rows: list[tuple[Any, ...]] = []
+    if "bits_per_byte" in mine:
+        rows.append(("this model", mine["bits_per_byte"], ""))
+    elif "bits_per_byte_bound" in mine:
+        rows.append(("this model, at most", mine["bits_per_byte_bound"], ""))
     rows += [(words, measures.baselines[name], details.get(f"{name}_alone", "")) for name, words in names.items()]
     return Table(("bits per byte", "after training text", "validation text alone"), tuple(rows))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from textus.objectives import table as objectives
 from textus.progress import SILENT, Progress
 from textus.report import Report, Score
 from textus.training import machine
+from textus.training.crew import chosen
+from textus.training.distributed import Ranks, joined
 from textus.training.identity import differences, named
 from textus.training.loop import TrainState
 from textus.training.plan import Plan
@@ -29,7 +31,7 @@ from textus.verbs.lock import locked
 from textus.verbs.mixture import training_windows
 from textus.verbs.plan import planned
 from textus.verbs.settings import FILE, RunSettings, resolve
-from textus.verbs.stages import Stages
+from textus.verbs.stages import Made, Stages
 from textus.verbs.summary import summary
 
 RESULT = "result.json"
@@ -82,16 +84,26 @@ def train(
     checkpoint stands; a run that is finished is opened again, unless its inputs or settings have changed.
     """
     resolved = resolve(inputs, out, settings)
-    with locked(resolved.directory):
-        storage.sweep(resolved.directory)
-        return _train(Stages(resolved, progress), on_plan)
+    with joined() as ranks:
+        if not ranks.leads:
+            return _train(Made(resolved), lambda plan: None, ranks)
+        with locked(resolved.directory):
+            storage.sweep(resolved.directory)
+            return _train(Stages(resolved, progress), on_plan, ranks)
 
 
-def _train(stages: Stages, on_plan: Callable[[Plan], None]) -> TrainResult:
-    """Make what is not there yet, from the corpus to the report."""
-    made = planned(stages)
+def _train(stages: Stages, on_plan: Callable[[Plan], None], ranks: Ranks) -> TrainResult:
+    """Make what is not there yet, from the corpus to the report; all but the training is the first process's work."""
+    made = ranks.lead(lambda: planned(stages, ranks.world))
     on_plan(made)
-    run = _run(stages, made)
+    run = _run(stages, made, ranks)
+    if not ranks.first(lambda: _begin(run, stages)):
+        _learn(run, stages)
+    return ranks.lead(lambda: _result(stages, made, run.model_key, writes=ranks.leads))
+
+
+def _begin(run: Run, stages: Stages) -> bool:
+    """Write down what is to be trained, and tell whether it has been already."""
     finished = storage.is_fresh(stages.directory, KIND, run.model_key)
     if not finished:
         run.refuse_other_settings()
@@ -99,15 +111,16 @@ def _train(stages: Stages, on_plan: Callable[[Plan], None]) -> TrainResult:
     if finished:
         run.tidy()
         _renew_sampling(run, stages)
-    else:
-        _learn(run, stages)
+    return finished
+
+
+def _result(stages: Stages, made: Plan, model_key: str, *, writes: bool) -> TrainResult:
+    """Measure the model, where that has not been done, and report on it."""
     state = storage.read_json(stages.directory / RECORD)
-    result = measures.kept(stages, run.model_key)
+    result = measures.kept(stages, model_key)
     if result is None:
-        result = measures.measure(stages, run.model_key)
+        result = measures.measure(stages, model_key)
     report = summary(stages, made, state, result)
-    storage.write_text(stages.directory / "report.html", report.html())
-    storage.write_json(stages.directory / "report.json", report.as_dict())
     found = TrainResult(
         directory=stages.directory,
         parameters=made.model.num_parameters(),
@@ -119,15 +132,20 @@ def _train(stages: Stages, on_plan: Callable[[Plan], None]) -> TrainResult:
         samples=result.samples,
         report=report,
     )
-    storage.write_json(stages.directory / RESULT, found.as_dict())
+    if writes:
+        storage.write_text(stages.directory / "report.html", report.html())
+        storage.write_json(stages.directory / "report.json", report.as_dict())
+        storage.write_json(stages.directory / RESULT, found.as_dict())
     return found
 
 
-def _run(stages: Stages, made: Plan) -> Run:
+def _run(stages: Stages, made: Plan, ranks: Ranks) -> Run:
     """Bring together what the training needs."""
     settings, shards = stages.settings, stages.shards
-    objective = objectives.build(settings.objective)
     context, seed = made.model.context_length, made.recipe.seed
+    num_windows = made.recipe.steps * made.recipe.rows(context)
+    objective = objectives.build(settings.objective, stages.tokenizer, num_windows, seed)
+    parallel = ranks.first(lambda: chosen(made.recipe, made.memory_bytes, machine.room(made.recipe.device)))
     return Run(
         directory=stages.directory,
         model=Transformer(made.model, seed=seed),
@@ -135,22 +153,37 @@ def _run(stages: Stages, made: Plan) -> Run:
         training=training_windows(stages, made),
         validation=Windows(shards.split("validation"), context, objective.prediction_offset, seed, ordered=True),
         objective=objective,
-        recipe=made.recipe,
+        recipe=replace(made.recipe, parallel=parallel),
         provenance=provenance(
             corpus=stages.corpus.fingerprint,
             tokenizer=stages.tokenizer.fingerprint,
             shards=shards.fingerprint,
-            settings={"model": dict(vars(made.model)), "training": dict(vars(made.recipe))},
+            settings={
+                "model": dict(vars(made.model)),
+                "objective": dict(vars(settings.objective)),
+                "training": dict(vars(made.recipe)),
+            },
         ),
         progress=stages.progress,
+        ranks=ranks,
     )
 
 
 def _learn(run: Run, stages: Stages) -> None:
-    """Train to the end and put the model in its place; the checkpoints go only when it is there."""
+    """Train to the end and put the model in its place."""
+    run.ranks.first(lambda: _look(run))
+    state = run.finish()
+    run.ranks.first(lambda: _publish(run, stages, state))
+
+
+def _look(run: Run) -> None:
+    """Say why a finished model is trained anew, and refuse one that sees what it must not."""
     _say_why_anew(run)
     check_leaks(run.model)
-    state = run.finish()
+
+
+def _publish(run: Run, stages: Stages, state: TrainState) -> None:
+    """Put the model in its place; the checkpoints go only when it is there."""
     facts = {"step": state.chosen_step, "parameters": run.model.config.num_parameters()}
     with storage.refusals(run.directory), storage.published(run.directory, KIND, run.model_key, facts) as partial:
         write_model(partial, run.model, run.tokenizer, run.provenance, stages.settings.sampling.generation_config())

@@ -1,0 +1,36 @@
+"""Texts on the command line, or from stdin."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from textus.errors import InputError
+
+
+def given(texts: Sequence[str]) -> list[str]:
+    """Return the texts, and for `-` each line of stdin that is not blank."""
+    found: list[str] = []
+    for text in texts:
+        found += piped_lines() if text == "-" else [text]
+    if not found:
+        raise InputError("stdin: holds no text", hint="pipe in a text a line")
+    return found
+
+
+def piped_lines() -> list[str]:
+    """Return the lines of stdin."""
+    return [line for line in piped().splitlines() if line.strip()]
+
+
+def piped() -> str:
+    """Return all of stdin."""
+    if sys.stdin is None:
+        raise InputError("stdin: closed", hint="pipe the text in, or give it as a word")
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"stdin: not {error.encoding}: {error.reason} at byte {error.start}",
+            hint="convert the text first, for example with `iconv -f latin1 -t utf-8`",
+        ) from None

@@ -1,0 +1,102 @@
+"""What may stand where a text has blanks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+
+from textus.config import Range, check
+from textus.errors import InputError
+from textus.model.hidden import both_ways, hidden_log_probabilities
+from textus.model.transformer import Transformer
+from textus.objectives.measure import evaluating
+from textus.tokenizer.tokenizer import Tokenizer
+
+MOST_BLANKS = 64
+"""In one text: so many hidden at once leave little to guess them from."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A token for a blank."""
+
+    token: str
+    """As it stands in the text, with the space before it where it begins a word."""
+    probability: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields for JSON."""
+        return {"token": self.token, "probability": self.probability}
+
+
+@dataclass(frozen=True)
+class Filling:
+    """A text with its blanks filled."""
+
+    text: str
+    """With the likeliest token in each."""
+    blanks: tuple[tuple[Candidate, ...], ...]
+    """The candidates for each blank, the likeliest first."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields for JSON."""
+        return {"masks": [[one.as_dict() for one in blank] for blank in self.blanks], "text": self.text}
+
+
+def fill(model: Transformer, tokenizer: Tokenizer, text: str, top_k: int) -> Filling:
+    """Return the `top_k` likeliest tokens for each `<mask>` in a text, which begins a document.
+
+    Every blank is one token, and is filled as if the others stayed blank. A space before a blank belongs to it, since
+    it belongs to the word that is missing. Raises `InputError` where there is no blank, there are too many, or the text
+    is too long, and `ConfigError` where the model reads from left to right only.
+    """
+    both_ways(model, "filling a blank")
+    check(Annotated[int, Range(1, tokenizer.vocab_size)], top_k, "top_k", "fill")
+    tokens = blanked(tokenizer, text)
+    positions = [position for position, token in enumerate(tokens) if token == tokenizer.mask]
+    _check(tokenizer, len(positions), len(tokens), model.config.context_length)
+    with evaluating(model), torch.inference_mode():
+        (likely,) = hidden_log_probabilities(model, [tokens], [positions])
+    likely = likely[:, : tokenizer.vocab_size].double()
+    likely[:, sorted({tokenizer.mask, *tokenizer.special})] = -torch.inf
+    best = likely.topk(min(top_k, tokenizer.vocab_size))
+    for position, token in zip(positions, best.indices[:, 0].tolist(), strict=True):
+        tokens[position] = token
+    blanks = tuple(
+        tuple(
+            Candidate(tokenizer.decode([token]), float(value))
+            for token, value in zip(ids, values, strict=True)
+            if value > 0
+        )
+        for ids, values in zip(best.indices.tolist(), best.values.exp().tolist(), strict=True)
+    )
+    return Filling(tokenizer.decode(tokens[1:]), blanks)
+
+
+def blanked(tokenizer: Tokenizer, text: str) -> list[int]:
+    """Return END and the tokens of a text in which `<mask>` stands for a hidden token."""
+    name, tokens = tokenizer.token_bytes(tokenizer.mask).decode(), [tokenizer.end]
+    *before, last = text.split(name)
+    for part in before:
+        tokens += [*tokenizer.encode(part.removesuffix(" ")), tokenizer.mask]
+    return [*tokens, *tokenizer.encode(last)]
+
+
+def _check(tokenizer: Tokenizer, blanks: int, length: int, context: int) -> None:
+    name = tokenizer.token_bytes(tokenizer.mask).decode()
+    if not blanks:
+        raise InputError(
+            f"the text has no {name}, and nothing to fill", hint=f'write {name} for a word: "It was a {name} day."'
+        )
+    if blanks > MOST_BLANKS:
+        raise InputError(
+            f"the text has {blanks} blanks, and at most {MOST_BLANKS} can be filled at once",
+            hint="fill it in parts, each with the words around its blanks",
+        )
+    if length > context:
+        raise InputError(
+            f"the text has {length} tokens, the one before it included; the model reads at most {context}",
+            hint="give only the words around the blanks",
+        )

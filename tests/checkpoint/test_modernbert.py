@@ -1,0 +1,96 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from textus.checkpoint.checkpoint import load, write_model
+from textus.checkpoint.modernbert import from_modernbert, from_modernbert_weights, to_modernbert, to_modernbert_weights
+from textus.errors import CheckpointError
+from textus.model.config import ModelConfig
+from textus.model.transformer import Transformer
+from textus.tokenizer.alphabet import BYTES
+from textus.tokenizer.content import SPECIAL_TOKENS, trained
+from textus.tokenizer.tokenizer import Tokenizer
+
+PATH = Path("config.json")
+CONFIG = ModelConfig(
+    vocab_size=260,
+    context_length=16,
+    num_layers=2,
+    hidden_size=16,
+    num_heads=2,
+    num_kv_heads=2,
+    head_size=8,
+    intermediate_size=24,
+    rope_theta=20_000.0,
+    dropout=0.1,
+    attention="bidirectional",
+    prediction_offset=0,
+    family="modernbert",
+)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_there_and_back(tied):
+    config = ModelConfig(**(vars(CONFIG) | {"tied_embeddings": tied}))
+    assert from_modernbert(to_modernbert(config, 0, "float32"), PATH) == config
+    state = Transformer(config).state_dict()
+    theirs = to_modernbert_weights(state, config)
+    assert ("decoder.weight" in theirs) is not tied
+    back = from_modernbert_weights(theirs, config, PATH)
+    assert set(back) == set(state) and all(torch.equal(back[name], state[name]) for name in state)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"layer_types": None, "global_attn_every_n_layers": 3}, "layers that see a part of the context"),
+        ({"layer_types": ["full_attention", "sliding_attention"]}, "layers that see a part"),
+        ({"decoder_bias": True}, "decoder_bias"),
+        ({"norm_bias": True}, "norm_bias"),
+        ({"hidden_activation": "relu"}, "hidden_activation"),
+        ({"rope_parameters": {"full_attention": {"rope_type": "yarn", "rope_theta": 1.0}}}, "rope_type"),
+        ({"num_attention_heads": 7}, "ModernBERT shape cannot have"),
+    ],
+)
+def test_what_we_do_not_read_is_refused(changes, words):
+    with pytest.raises(CheckpointError, match=words):
+        from_modernbert(to_modernbert(CONFIG, 0, "float32") | changes, PATH)
+
+
+def test_a_config_that_says_little_means_what_transformers_means():
+    values = to_modernbert(CONFIG, 0, "float32")
+    del values["decoder_bias"]
+    with pytest.raises(CheckpointError, match="decoder_bias"):
+        from_modernbert(values, PATH)
+    with pytest.raises(CheckpointError, match="lacks hidden_size"):
+        from_modernbert(
+            {key: value for key, value in to_modernbert(CONFIG, 0, "float32").items() if key != "hidden_size"}, PATH
+        )
+
+
+def test_missing_and_unknown_weights_are_named():
+    theirs = to_modernbert_weights(Transformer(CONFIG).state_dict(), CONFIG)
+    with pytest.raises(CheckpointError, match=r"lacks head.norm.weight"):
+        from_modernbert_weights(
+            {name: value for name, value in theirs.items() if name != "head.norm.weight"}, CONFIG, PATH
+        )
+    with pytest.raises(CheckpointError, match=r"holds unknown model.layers.0.attn_norm.weight"):
+        from_modernbert_weights(theirs | {"model.layers.0.attn_norm.weight": torch.ones(16)}, CONFIG, PATH)
+
+
+def test_a_directory_opens_in_transformers_and_here_again(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    names = [*SPECIAL_TOKENS, *sorted(BYTES)]
+    tokenizer = Tokenizer(trained({name: token for token, name in enumerate(names)}, []))
+    model = Transformer(CONFIG, seed=3).eval()
+    write_model(tmp_path, model, tokenizer, {})
+    assert json.loads((tmp_path / "config.json").read_text())["architectures"] == ["ModernBertForMaskedLM"]
+    other = transformers.ModernBertForMaskedLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
+    again = load(tmp_path).model
+    tokens = torch.randint(260, (2, 16), generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        mine = model(tokens).logits
+        assert torch.equal(again(tokens).logits, mine)
+        assert torch.allclose(other(tokens).logits, mine, atol=1e-4)
