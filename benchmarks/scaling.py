@@ -75,7 +75,7 @@ def measured(options: argparse.Namespace, split: TokenSplit, ranks: Ranks) -> di
     ranks.connect(made.recipe.device)
     model, objective = Transformer(made.model, seed=1).to(made.recipe.device), Causal()
     recipe = replace(made.recipe, parallel=options.parallel)
-    crew = assemble(ranks, model, objective, recipe)
+    crew = assemble(ranks, model, recipe)
     loader = Loader(Windows(split, options.context, 1, 1), recipe.rows(options.context), ranks.rank, ranks.world)
     steps = list(train(model, loader, objective, recipe, TrainState.start(model, recipe), crew=crew))
     seconds = statistics.median(step.seconds for step in steps[UNCOUNTED:-1])

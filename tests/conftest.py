@@ -27,7 +27,7 @@ SMALL: dict[str, Any] = {
     "sampling.max_tokens": 12,
 }
 """Added to every command and call that plans or trains: whatever the page says, the run takes a second or two."""
-PLANNING = ("train", "plan")
+PLANNING = ("train", "plan", "ablate")
 NOT_TYPED = {
     "make": "makes a virtual environment; `make test` is what runs this",
     "git": "needs a network",
@@ -84,7 +84,7 @@ class Desk:
         for needed in ("transformers",):
             if needed in code:
                 pytest.importorskip(needed)
-        if re.search(r"textus\.(train|plan|demo)\(", code):
+        if re.search(r"textus\.(train|plan|demo|ablate)\(", code):
             assert "settings={" in code, f"{name}: no settings to which a test could add small ones"
         code = code.replace("settings={", "settings={**SMALL, ")
         exec(compile(code, name, "exec"), {"SMALL": SMALL, "__name__": name})
@@ -133,5 +133,22 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = torch.get_num_threads()
     with contextlib.chdir(folder):
         textus.train("my_texts/", out="runs/first", settings=SMALL)
+    torch.set_num_threads(before)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def both_ways(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with texts and runs of them that read both ways, `runs/masked`, `runs/hybrid` and `runs/diffusion`."""
+    import torch
+
+    import textus
+
+    folder = tmp_path_factory.mktemp("both_ways")
+    write_texts(folder)
+    before = torch.get_num_threads()
+    with contextlib.chdir(folder):
+        for name in ("masked", "hybrid", "diffusion"):
+            textus.train("my_texts/", out=f"runs/{name}", settings={**SMALL, "objective.name": name})
     torch.set_num_threads(before)
     return folder

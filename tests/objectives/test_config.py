@@ -1,3 +1,5 @@
+from typing import get_args, get_type_hints
+
 import pytest
 
 from textus.errors import ConfigError
@@ -14,6 +16,10 @@ READS = {
     "hybrid": ("causal", 1, Hybrid),
     "diffusion": ("bidirectional", 0, Diffusion),
 }
+
+
+def test_every_name_is_known():
+    assert set(READS) == set(get_args(get_type_hints(ObjectiveConfig)["name"]))
 
 
 @pytest.mark.parametrize("name", READS)

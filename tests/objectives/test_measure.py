@@ -8,9 +8,7 @@ from textus.errors import CorpusError
 from textus.model.config import ModelConfig
 from textus.model.transformer import Transformer
 from textus.objectives.causal import Causal
-from textus.objectives.config import ObjectiveConfig
 from textus.objectives.measure import evaluating, measure
-from textus.objectives.table import OBJECTIVES, build
 
 CONFIG = ModelConfig(
     vocab_size=30,
@@ -69,9 +67,3 @@ def test_mode_comes_back_after_an_error():
         assert not model.training
         _ = 1 / 0
     assert model.training
-
-
-def test_the_table_knows_every_name():
-    for name in OBJECTIVES:
-        objective = build(ObjectiveConfig(name=name))
-        assert objective.attention == "causal" and objective.prediction_offset == 1

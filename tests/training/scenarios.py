@@ -6,6 +6,7 @@ the process that starts them), and says how each has ended when the last one has
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
@@ -30,7 +31,7 @@ from textus.tokenizer.tokenizer import Tokenizer
 from textus.training.distributed import joined
 from textus.training.loop import Step
 
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = float(os.environ.get("PATIENCE", 120))
 """A process that still hangs after this long is ended, and its test fails."""
 
 
@@ -115,7 +116,6 @@ def weights(directory: Path, step: int) -> dict[str, torch.Tensor]:
 
 
 def _child(job: dict[str, Any], rank: int, port: int) -> None:
-    signal.alarm(PATIENCE_SECONDS)
     folder = Path(job["out"])
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(folder / f"{rank}.{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
@@ -130,6 +130,7 @@ def _child(job: dict[str, Any], rank: int, port: int) -> None:
         TORCHELASTIC_RESTART_COUNT="0",
     )
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    faulthandler.dump_traceback_later(PATIENCE_SECONDS, exit=True)
     try:
         found = {"train": train, "command": command}[job["name"]](**job["given"])
     except (TextusError, conftest.Stop) as error:

@@ -46,6 +46,7 @@ class Crowd:
         self._master.stdin.flush()
         self.codes = json.loads(self._master.stdout.readline())
         self.words = [(out / f"{rank}.err").read_text() for rank in range(world)]
+        print(world, given, [words[-3000:] for words in self.words])
         files = [out / f"{rank}.json" for rank in range(world)]
         found = [json.loads(file.read_text()) if file.exists() else {} for file in files]
         assert all(each.get("error") != "unexpected" for each in found), [*found, *self.words]

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed.checkpoint as dcp
 from torch import Tensor
-from torch.distributed.checkpoint import HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor
 
 
 def write(folder: Path, tensors: Mapping[str, DTensor]) -> None:
     """Write this process's rows into `folder`; all processes do so together."""
-    dcp.save(dict(tensors), storage_writer=HuggingFaceStorageWriter(str(folder), save_distributed=True))
+    save(dict(tensors), storage_writer=HuggingFaceStorageWriter(str(folder), save_distributed=True))
 
 
 def shapes(folder: Path) -> dict[str, torch.Size]:
@@ -31,12 +32,12 @@ def shapes(folder: Path) -> dict[str, torch.Size]:
 def read(folder: Path, targets: Mapping[str, DTensor]) -> dict[str, DTensor]:
     """Fill this process's rows of `targets`; all processes do so together."""
     found = dict(targets)
-    dcp.load(found, storage_reader=HuggingFaceStorageReader(str(folder)))
+    load(found, storage_reader=HuggingFaceStorageReader(str(folder)))
     return found
 
 
 def joined(folder: Path) -> dict[str, Tensor]:
     """Return all tensors whole, read by this process alone."""
     found = {name: torch.empty(shape) for name, shape in shapes(folder).items()}
-    dcp.load(found, storage_reader=HuggingFaceStorageReader(str(folder)), no_dist=True)
+    load(found, storage_reader=HuggingFaceStorageReader(str(folder)), no_dist=True)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +11,7 @@ from typing import Any
 
 from textus import config as settings
 from textus.cli.arguments import Parser, parse, show
-from textus.cli.lines import piped
-from textus.errors import ConfigError
+from textus.errors import ConfigError, InputError
 
 FLAGS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "max_tokens", "seed", "stop")
 
@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> None:
     options = parse(made, arguments)
     if not 1 <= options.n <= MOST_TEXTS:
         raise ConfigError(f"-n is {options.n}", hint=f"write 1 to {MOST_TEXTS} texts")
-    prompt = piped() if options.prompt == "-" else options.prompt
+    prompt = _piped() if options.prompt == "-" else options.prompt
     from textus.decoding.generate import collect
     from textus.decoding.strategy import strategy_of
     from textus.verbs.generate import run_sampling, stream
@@ -64,6 +64,19 @@ def run(arguments: Sequence[str]) -> None:
         "tokens_per_second": len(pieces) / seconds if seconds else 0.0,
     }
     show(options, "\n\n".join(prompt + completion.text for completion in completions), value)
+
+
+def _piped() -> str:
+    """Read the prompt from stdin."""
+    if sys.stdin is None:
+        raise InputError("stdin: closed", hint="pipe the prompt in, or give it as a word")
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"stdin: not {error.encoding}: {error.reason} at byte {error.start}",
+            hint="convert the prompt first, for example with `iconv -f latin1 -t utf-8`",
+        ) from None
 
 
 def _sampling(options: argparse.Namespace, config: Any) -> Any:

@@ -26,6 +26,9 @@ def run(arguments: Sequence[str]) -> None:
     made.add_argument(
         "--compare", action="append", default=[], metavar="OTHER", help="a tokenizer to set beside this one; repeatable"
     )
+    made.add_argument(
+        "--leaks", action="store_true", help="prove that the model sees what it may see, and nothing else"
+    )
     made.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parse(made, arguments)
     from textus.verbs.inspect import inspect
@@ -37,5 +40,6 @@ def run(arguments: Sequence[str]) -> None:
         split=options.split,
         search=options.search,
         compare=options.compare,
+        leaks=options.leaks,
     )
     show(options, report.text(), report.as_dict())

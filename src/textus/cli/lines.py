@@ -12,19 +12,13 @@ def given(texts: Sequence[str]) -> list[str]:
     """Return the texts, and for `-` each line of stdin that is not blank."""
     found: list[str] = []
     for text in texts:
-        found += piped_lines() if text == "-" else [text]
+        found += [line for line in _piped().splitlines() if line.strip()] if text == "-" else [text]
     if not found:
         raise InputError("stdin: holds no text", hint="pipe in a text a line")
     return found
 
 
-def piped_lines() -> list[str]:
-    """Return the lines of stdin."""
-    return [line for line in piped().splitlines() if line.strip()]
-
-
-def piped() -> str:
-    """Return all of stdin."""
+def _piped() -> str:
     if sys.stdin is None:
         raise InputError("stdin: closed", hint="pipe the text in, or give it as a word")
     try:

@@ -29,6 +29,8 @@ VERBS = {
     "inspect": "show a corpus, tokenizer, window, checkpoint or run as text",
     "plan": "say what would be trained, how long it takes and what memory it needs",
     "evaluate": "measure perplexity and bits per byte, with standard errors",
+    "compare": "set models side by side on the same text, with intervals and cost",
+    "ablate": "train small models without each step of the corpus stage, and say what each is worth",
     "generate": "write text from a prompt",
     "fill": "the likeliest words for the blanks in a text",
     "score": "how likely texts are to a model",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 
-from textus.config import Range, check
+from textus.config import Count, Range, check
+from textus.decoding.unmask import unmask
 from textus.errors import InputError
 from textus.model.hidden import both_ways, hidden_log_probabilities
 from textus.model.transformer import Transformer
@@ -36,7 +37,7 @@ class Filling:
     """A text with its blanks filled."""
 
     text: str
-    """With the likeliest token in each."""
+    """With a token in each that fits the others."""
     blanks: tuple[tuple[Candidate, ...], ...]
     """The candidates for each blank, the likeliest first."""
 
@@ -48,8 +49,9 @@ class Filling:
 def fill(model: Transformer, tokenizer: Tokenizer, text: str, top_k: int) -> Filling:
     """Return the `top_k` likeliest tokens for each `<mask>` in a text, which begins a document.
 
-    Every blank is one token, and is filled as if the others stayed blank. A space before a blank belongs to it, since
-    it belongs to the word that is missing. Raises `InputError` where there is no blank, there are too many, or the text
+    Every blank is one token, and its candidates are those with all others blank. A space before a blank belongs to it,
+    since it belongs to the word that is missing. In the text, blanks are filled one after the other, the surest first,
+    each with those before it in sight. Raises `InputError` where there is no blank, there are too many, or the text
     is too long, and `ConfigError` where the model reads from left to right only.
     """
     both_ways(model, "filling a blank")
@@ -62,8 +64,7 @@ def fill(model: Transformer, tokenizer: Tokenizer, text: str, top_k: int) -> Fil
     likely = likely[:, : tokenizer.vocab_size].double()
     likely[:, sorted({tokenizer.mask, *tokenizer.special})] = -torch.inf
     best = likely.topk(min(top_k, tokenizer.vocab_size))
-    for position, token in zip(positions, best.indices[:, 0].tolist(), strict=True):
-        tokens[position] = token
+    tokens = unmask(model, tokenizer, tokens, steps=len(positions))
     blanks = tuple(
         tuple(
             Candidate(tokenizer.decode([token]), float(value))
@@ -84,6 +85,30 @@ def blanked(tokenizer: Tokenizer, text: str) -> list[int]:
     return [*tokens, *tokenizer.encode(last)]
 
 
+def write(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    text: str,
+    num_tokens: int,
+    *,
+    steps: int | Literal["auto"] = "auto",
+    temperature: float = 0.0,
+    seed: int = 0,
+) -> str:
+    """Return a text with `num_tokens` more written behind it, and its blanks filled, in any order.
+
+    `steps` is how often the model is asked; auto: once for each token. Raises `InputError` where it would be longer
+    than the context.
+    """
+    both_ways(model, "writing in any order")
+    check(Count, num_tokens, "num_tokens", "write")
+    tokens = [*blanked(tokenizer, text), *[tokenizer.mask] * num_tokens]
+    _check_length(len(tokens), model.config.context_length, "write fewer tokens, or give a shorter text")
+    asked = tokens.count(tokenizer.mask) if steps == "auto" else steps
+    written = unmask(model, tokenizer, tokens, steps=asked, temperature=temperature, seed=seed)
+    return tokenizer.decode(written[1:])
+
+
 def _check(tokenizer: Tokenizer, blanks: int, length: int, context: int) -> None:
     name = tokenizer.token_bytes(tokenizer.mask).decode()
     if not blanks:
@@ -95,8 +120,11 @@ def _check(tokenizer: Tokenizer, blanks: int, length: int, context: int) -> None
             f"the text has {blanks} blanks, and at most {MOST_BLANKS} can be filled at once",
             hint="fill it in parts, each with the words around its blanks",
         )
+    _check_length(length, context, "give only the words around the blanks")
+
+
+def _check_length(length: int, context: int, hint: str) -> None:
     if length > context:
         raise InputError(
-            f"the text has {length} tokens, the one before it included; the model reads at most {context}",
-            hint="give only the words around the blanks",
+            f"the text has {length} tokens, the one before it included; the model reads at most {context}", hint=hint
         )

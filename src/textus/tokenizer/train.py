@@ -29,7 +29,7 @@ _SAMPLE_PIECE = 4096
 """Characters: small against any sample, so that the sample is even."""
 _LEAST_COUNT = 2
 """How often a pair must occur to be merged: a token seen once teaches nothing."""
-_WORTH_AN_ENGINE = 64_000_000
+_WORTH_AN_ENGINE = 4_000_000
 """Bytes of a corpus from which another encoder saves more time than it takes to load and test it."""
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from textus.model.attention import Sight
 from textus.model.rotary import Rotation
-from textus.model.transformer import Block, Transformer
+from textus.model.transformer import Transformer
 
 CACHE = Path(".cache") / "textus" / "compiled"
 """In the user's home: what was compiled once is found again by the next run."""
@@ -27,9 +27,10 @@ CACHE = Path(".cache") / "textus" / "compiled"
 def compiled(model: Transformer) -> Generator[None]:
     """Train with compiled blocks; evaluation, whose shapes vary, stays as it is."""
     _keep_what_is_compiled()
-    fast = torch.compile(Block.forward, fullgraph=True, dynamic=False)
+    plain = type(model.blocks[0]).forward
+    fast = torch.compile(plain, fullgraph=True, dynamic=False)
 
-    def run_block(block: Block, x: Tensor, added: Tensor, rotation: Rotation, sight: Sight, cache: None) -> Any:
+    def run_block(block: nn.Module, x: Tensor, added: Tensor, rotation: Rotation, sight: Sight, cache: None) -> Any:
         if sight.starts is not None:
             # the number of documents varies, and is all that does
             torch._dynamo.maybe_mark_dynamic(sight.starts, 0)
@@ -38,7 +39,7 @@ def compiled(model: Transformer) -> Generator[None]:
     finish = torch.compile(Transformer.finish, fullgraph=True, dynamic=False)
     try:
         for block in model.blocks:
-            block.forward = _while_training(block, run_block, Block.forward)
+            block.forward = _while_training(block, run_block, plain)
         model.finish = _while_training(model, finish, Transformer.finish)  # type: ignore[method-assign]
         yield
     finally:

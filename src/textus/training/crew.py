@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from textus.errors import ConfigError
 from textus.model.transformer import Transformer
-from textus.objectives.objective import Objective
 from textus.training.distributed import Ranks
 from textus.training.recipe import Recipe
 from textus.training.together import Alone, Replicated
 
 
-def assemble(ranks: Ranks, model: Transformer, objective: Objective, recipe: Recipe) -> Alone:
+def assemble(ranks: Ranks, model: Transformer, recipe: Recipe) -> Alone:
     """Return what takes a step together with the other processes, once these are connected."""
     if ranks.world == 1:
         return Alone()
@@ -22,8 +21,8 @@ def assemble(ranks: Ranks, model: Transformer, objective: Objective, recipe: Rec
             )
         from textus.training.sharded import Sharded  # takes a while to import
 
-        return Sharded(ranks, model, objective, recipe)
-    return Replicated(ranks, model, objective, recipe)
+        return Sharded(ranks, model, recipe)
+    return Replicated(ranks, model, recipe)
 
 
 def chosen(recipe: Recipe, needed_bytes: int, free_bytes: int) -> str:

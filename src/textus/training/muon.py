@@ -8,7 +8,7 @@ cautious: it falls only where the update shrinks the weight too (Chen et al. 202
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -60,8 +60,9 @@ class Spread(Protocol):
     shapes: Mapping[str, torch.Size]
     """Of the whole matrices, by name."""
 
-    def update(self, *rows_of: Tensor, rows: int, **rates: Any) -> tuple[Tensor, Tensor, Tensor]:
-        """Do what `update` does, with this process's rows of matrices that have `rows` rows."""
+    @property
+    def update(self) -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
+        """Do what `update` does, with this process's rows of matrices that have so many `rows`."""
         ...
 
 

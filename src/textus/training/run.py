@@ -87,7 +87,7 @@ class Run:
         self.ranks.connect(self.recipe.device)
         self.model.to(self.recipe.device)
         aids.attach(self.model, self.recipe)
-        self._crew = assemble(self.ranks, self.model, self.objective, self.recipe)
+        self._crew = assemble(self.ranks, self.model, self.recipe)
         state = TrainState.start(self.model, self.recipe)
         log = self._log(state, self._resume(state))
         try:

@@ -23,7 +23,7 @@ from textus.dataset.window import Window
 from textus.errors import ConfigError
 from textus.model.transformer import Transformer
 from textus.objectives.measure import measure
-from textus.objectives.objective import Batch, Loss, Objective
+from textus.objectives.objective import Batch, Loss, Mixed, Objective
 from textus.training.distributed import Ranks
 from textus.training.recipe import Recipe
 from textus.training.rows import bounds
@@ -33,7 +33,7 @@ from textus.training.together import Asked, Autocast, Several, Weights
 class Sharded(Several):
     """Each process holds its rows of everything."""
 
-    def __init__(self, ranks: Ranks, model: Transformer, objective: Objective, recipe: Recipe) -> None:
+    def __init__(self, ranks: Ranks, model: Transformer, recipe: Recipe) -> None:
         if recipe.precision == "fp16":
             raise ConfigError(
                 "training.parallel=fsdp: fp16 needs one loss scale for all processes",
@@ -42,7 +42,8 @@ class Sharded(Several):
         mesh = init_device_mesh(recipe.device, (ranks.world,))
         for block in model.blocks:
             fully_shard(block, mesh=mesh)
-        asked = fully_shard(Asked(model, objective), mesh=mesh)
+        asked = Asked(model)
+        fully_shard(asked, mesh=mesh)
         for module in asked.modules():
             if isinstance(module, FSDPModule):
                 # a plain sum: the loss has been divided by the count of all processes
@@ -110,7 +111,7 @@ class Sharded(Several):
         weights = {}
         for name, parameter in model.named_parameters():
             assert isinstance(parameter, DTensor)
-            full = parameter.detach().full_tensor()  # one after the other: there may be no room for two
+            full = parameter.full_tensor().detach()  # one after the other: there may be no room for two
             if self.ranks.leads:
                 weights[name] = full.cpu()
         return weights, folder
@@ -135,16 +136,20 @@ class _Through:
 
     def __init__(self, objective: Objective, asked: nn.Module) -> None:
         self.attention, self.prediction_offset = objective.attention, objective.prediction_offset
-        self.batch, self._asked = objective.batch, asked
+        self._objective, self._asked = objective, asked
+
+    def batch(self, window: Window, generator: torch.Generator) -> Batch | Mixed:
+        """Ask what the objective asks."""
+        return self._objective.batch(window, generator)
 
     def validation(self) -> _Through:
         """Return itself: it is made of what is measured."""
         return self
 
-    def loss(self, model: Transformer, batch: Batch) -> Loss:
+    def loss(self, model: Transformer, batch: Batch | Mixed) -> Loss:
         """Take the loss; what is gathered must still serve training, which inference mode would forbid."""
         with torch.inference_mode(False), torch.no_grad():
-            total, _ = self._asked(batch)
+            total, _ = self._asked(self._objective, batch)
         return Loss(total, batch.count)
 
 

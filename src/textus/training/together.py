@@ -26,7 +26,7 @@ from textus.errors import CorpusError
 from textus.model.transformer import Transformer
 from textus.objectives.causal import labelled_loss
 from textus.objectives.measure import measure
-from textus.objectives.objective import Batch, Loss, Objective
+from textus.objectives.objective import Batch, Loss, Mixed, Objective
 from textus.training.distributed import Ranks
 from textus.training.question import Question
 from textus.training.recipe import Recipe
@@ -95,16 +95,16 @@ class Alone:
 
 
 class Asked(nn.Module):
-    """A model together with what it is asked, as a module whose forward pass is the whole of a micro-batch."""
+    """A model in a module whose forward pass is the whole of a micro-batch."""
 
-    def __init__(self, model: Transformer, objective: Objective) -> None:
+    def __init__(self, model: Transformer) -> None:
         super().__init__()
         self.model = model
-        self.objective = objective
 
-    def forward(self, part: Batch) -> tuple[Tensor, Tensor]:
-        """Return the sum to minimise, and what is told of it."""
-        loss = self.objective.loss(self.model, part) if part.count else labelled_loss(self.model, part)
+    def forward(self, objective: Objective, part: Batch | Mixed) -> tuple[Tensor, Tensor]:
+        """Return the sum to minimise, and what is told of it; a part that asks nothing passes through all the same."""
+        silent = isinstance(part, Batch) and not part.count
+        loss = labelled_loss(self.model, part) if silent else objective.loss(self.model, part)
         return loss.total, loss.measured
 
 
@@ -136,7 +136,7 @@ class Several(Alone):
 
     def loss(self, model: Transformer, objective: Objective, part: Batch) -> Loss:
         """Take the loss of a micro-batch; one that asks nothing takes part in the sums."""
-        total, told = self.asked(part)
+        total, told = self.asked(objective, part)
         return Loss(total, part.count, told)
 
     def clip(
@@ -183,9 +183,9 @@ class Several(Alone):
 class Replicated(Several):
     """Each process holds the whole model and optimizer, and changes them alike."""
 
-    def __init__(self, ranks: Ranks, model: Transformer, objective: Objective, recipe: Recipe) -> None:
-        asked = DistributedDataParallel(Asked(model, objective), broadcast_buffers=False, gradient_as_bucket_view=True)
-        asked.register_comm_hook(None, _sum)
+    def __init__(self, ranks: Ranks, model: Transformer, recipe: Recipe) -> None:
+        asked = DistributedDataParallel(Asked(model), broadcast_buffers=False, gradient_as_bucket_view=True)
+        asked.register_comm_hook(None, lambda _, bucket: _sum(bucket.buffer()))
         super().__init__(ranks, asked)
         if recipe.compile == "on":
             # a block is one graph; this would cut it up to send gradients sooner, and blocks are sent one by one as is
@@ -197,7 +197,8 @@ class Replicated(Several):
         return nullcontext() if last else self.asked.no_sync()
 
 
-def _sum(_: None, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+def _sum(gradients: Tensor) -> torch.futures.Future[Tensor]:
     """Add up gradients, which have been divided by the count of all processes."""
-    future = dist.all_reduce(bucket.buffer(), async_op=True).get_future()
-    return future.then(lambda done: done.value()[0])
+    future = dist.all_reduce(gradients, async_op=True).get_future()
+    summed: torch.futures.Future[Tensor] = future.then(lambda done: done.value()[0])
+    return summed

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from textus import storage
 from textus.corpus import demo
 from textus.corpus import pipeline as corpus_stage
+from textus.corpus.config import CorpusConfig
 from textus.corpus.corpus import Corpus
+from textus.corpus.steps.options import Models
 from textus.corpus.trail import WORK
 from textus.dataset import tokenize as shards_stage
 from textus.dataset.tokenize import Shards
@@ -19,9 +20,6 @@ from textus.progress import SILENT, Progress
 from textus.tokenizer import train as tokenizer_stage
 from textus.tokenizer.tokenizer import Tokenizer
 from textus.verbs.settings import FILE, RunSettings
-
-if TYPE_CHECKING:
-    from textus.corpus.steps.options import Reference
 
 DEMO = "demo:"
 _MADE = ("corpus", "tokenizer", "shards")
@@ -50,16 +48,16 @@ class Stages:
         inputs, directory, config = self.settings.inputs, self.directory / "corpus", self.settings.corpus
         if not inputs:
             raise ConfigError("no text was given", hint="name files or folders: textus train my_texts/")
-        judge = _reference(config.filter.reference)
+        models = _models(config)
         if not inputs[0].startswith(DEMO):
-            return corpus_stage.build(inputs, directory, config, self.progress, judge)
+            return corpus_stage.build(inputs, directory, config, self.progress, models)
         named = {DEMO + name: name for name in demo.NAMES}
         if len(inputs) > 1 or inputs[0] not in named:
             hint = f"give {' or '.join(named)}, alone"
             raise ConfigError(f"no demonstration text `{' '.join(inputs)}`", hint=hint)
         name = named[inputs[0]]
         documents = demo.demo_documents(name)
-        return corpus_stage.build_from(documents, demo.demo_key(name), directory, config, self.progress, judge)
+        return corpus_stage.build_from(documents, demo.demo_key(name), directory, config, self.progress, models)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -91,13 +89,18 @@ class Made(Stages):
         return Shards.open(self.directory / "shards")
 
 
-def _reference(directory: str) -> Reference | None:
-    if not directory:
-        return None
-    # A model judges texts: only then do they need what models need.
-    from textus.verbs.reference import reference
+def _models(config: CorpusConfig) -> Models:
+    """Open the models that judge and compare texts: only then does preparing them need what models need."""
+    judge = meaning = None
+    if config.filter.reference:
+        from textus.verbs.reference import reference
 
-    return reference(directory)
+        judge = reference(config.filter.reference)
+    if config.semantic.is_on:
+        from textus.verbs.embedding import embedding
+
+        meaning = embedding(config.semantic.model)
+    return Models(judge, meaning)
 
 
 def _refuse_strangers(directory: Path) -> None:

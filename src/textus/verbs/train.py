@@ -51,6 +51,8 @@ class TrainResult:
     peak_memory_bytes: int
     scores: tuple[Score, ...]
     """Measured on the whole validation part."""
+    leakage: dict[str, Any]
+    """What of the held-out documents stands in training."""
     baselines: dict[str, Any]
     """Bits per byte of compressors and of a smoothed n-gram model on the same text."""
     samples: tuple[str, ...]
@@ -65,6 +67,7 @@ class TrainResult:
             "seconds": self.seconds,
             "peak_memory_bytes": self.peak_memory_bytes,
             "scores": [score.as_dict() for score in self.scores],
+            "leakage": self.leakage,
             "baselines": self.baselines,
             "samples": list(self.samples),
         }
@@ -96,9 +99,9 @@ def _train(stages: Stages, on_plan: Callable[[Plan], None], ranks: Ranks) -> Tra
     """Make what is not there yet, from the corpus to the report; all but the training is the first process's work."""
     made = ranks.lead(lambda: planned(stages, ranks.world))
     on_plan(made)
-    run = _run(stages, made, ranks)
+    run = prepare(stages, made, ranks)
     if not ranks.first(lambda: _begin(run, stages)):
-        _learn(run, stages)
+        learn(run, stages)
     return ranks.lead(lambda: _result(stages, made, run.model_key, writes=ranks.leads))
 
 
@@ -128,6 +131,7 @@ def _result(stages: Stages, made: Plan, model_key: str, *, writes: bool) -> Trai
         seconds=state["seconds"],
         peak_memory_bytes=state["peak_memory_bytes"],
         scores=result.scores,
+        leakage=result.leakage,
         baselines=result.baselines,
         samples=result.samples,
         report=report,
@@ -139,7 +143,7 @@ def _result(stages: Stages, made: Plan, model_key: str, *, writes: bool) -> Trai
     return found
 
 
-def _run(stages: Stages, made: Plan, ranks: Ranks) -> Run:
+def prepare(stages: Stages, made: Plan, ranks: Ranks = Ranks()) -> Run:  # noqa: B008 - one process
     """Bring together what the training needs."""
     settings, shards = stages.settings, stages.shards
     context, seed = made.model.context_length, made.recipe.seed
@@ -169,7 +173,7 @@ def _run(stages: Stages, made: Plan, ranks: Ranks) -> Run:
     )
 
 
-def _learn(run: Run, stages: Stages) -> None:
+def learn(run: Run, stages: Stages) -> None:
     """Train to the end and put the model in its place."""
     run.ranks.first(lambda: _look(run))
     state = run.finish()
@@ -232,4 +236,4 @@ def _record(run: Run, state: TrainState) -> dict[str, Any]:
     }
 
 
-__all__ = ["TextusError", "TrainResult", "train"]
+__all__ = ["TextusError", "TrainResult", "learn", "prepare", "train"]

@@ -20,8 +20,10 @@ from textus.corpus.duplicates.config import LeakageConfig
 from textus.corpus.duplicates.verify import Overlaps, Shingles, overlaps
 
 _SAMPLE = 64
-_MOST_OWNERS = 64
-"""Of more held-out documents that share a sampled run, each is known by it with a chance of 64 / their number."""
+_MOST_OWNERS = 32
+"""Of more held-out documents that share a sampled run, each is known by it with a chance of 32 / their number."""
+_FEWEST_COMMON = 2
+"""So many of those runs must be met where no other is: texts of one template share them and say different things."""
 _SURE = 0.5
 """What share of the runs that are expected in common must be met in the sample; one at least."""
 _LOW, _HIGH = np.uint64(2**32 - 1), np.uint64(32)
@@ -39,6 +41,16 @@ class Matches:
     """Jaccard index."""
     containment: NDArray[np.float64]
     """Share of the held-out document's runs."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[Matches]) -> Matches:
+        """Put those of several parts of the training side behind one another."""
+        return cls(
+            *(
+                np.concatenate([np.zeros(0, kind), *(getattr(part, name) for part in parts)])
+                for name, kind in (("train", int), ("held_out", int), ("likeness", float), ("containment", float))
+            )
+        )
 
 
 class HeldOut:
@@ -58,10 +70,14 @@ class HeldOut:
         order = np.lexsort((chance, runs))
         runs, owners = runs[order], owners[order]
         rank = np.arange(len(runs)) - np.searchsorted(runs, runs)
-        self._runs, self._owners = runs[rank < _MOST_OWNERS], owners[rank < _MOST_OWNERS]
+        is_common = np.searchsorted(runs, runs, side="right") - np.searchsorted(runs, runs) > _MOST_OWNERS
+        known_by = rank < _MOST_OWNERS
+        self._runs, self._owners, self._is_common = runs[known_by], owners[known_by], is_common[known_by]
         # A document of Jaccard index s has at least the share s of its runs in common with the other.
-        expected = min(config.likeness, config.containment) * np.bincount(self._owners, minlength=len(counts))
+        kept = np.bincount(self._owners, minlength=len(counts))
+        expected = min(config.likeness, config.containment) * kept
         self._needed: Index = np.maximum(_SURE * expected, 1).astype(np.int64)
+        self._needed_common: Index = np.maximum(self._needed, np.minimum(kept, _FEWEST_COMMON))
         self._table = np.zeros(1 << _TABLE_BITS, bool)
         self._table[self._runs >> np.uint32(32 - _TABLE_BITS)] = True
 
@@ -88,11 +104,14 @@ class HeldOut:
         starts = np.searchsorted(self._runs, shingles[places])
         counts = np.searchsorted(self._runs, shingles[places], side="right") - starts
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        held_out = self._owners[np.repeat(starts, counts) + within]
+        entries = np.repeat(starts, counts) + within
         train = np.repeat(np.searchsorted(offsets, places, side="right") - 1, counts)
-        packed, hits = np.unique((train.astype(np.uint64) << _HIGH) | held_out.astype(np.uint64), return_counts=True)
+        met = (train.astype(np.uint64) << _HIGH) | self._owners[entries].astype(np.uint64)
+        packed, hits = np.unique(met, return_counts=True)
+        is_rare = np.isin(packed, np.unique(met[~self._is_common[entries]]), assume_unique=True)
         pairs = np.stack((packed >> _HIGH, packed & _LOW), axis=1).astype(np.int64)
-        return np.asarray(pairs[hits >= self._needed[pairs[:, 1]]])
+        needed = np.where(is_rare, self._needed[pairs[:, 1]], self._needed_common[pairs[:, 1]])
+        return np.asarray(pairs[hits >= needed])
 
 
 @dataclass(frozen=True)
@@ -107,10 +126,8 @@ class Leakage:
     @classmethod
     def of(cls, parts: Sequence[Matches], held_out: int) -> Leakage:
         """Keep the closest match of each of so many documents: by containment, then likeness, then number."""
-        documents, train, likeness, containment = (
-            np.concatenate([np.zeros(0, kind), *(getattr(part, name) for part in parts)])
-            for name, kind in (("held_out", int), ("train", int), ("likeness", float), ("containment", float))
-        )
+        every = Matches.joined(parts)
+        documents, train, likeness, containment = every.held_out, every.train, every.likeness, every.containment
         order = np.lexsort((train, -likeness, -containment, documents))
         seen, first = np.unique(documents[order], return_index=True)
         best = order[first]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from textus import storage
 from textus.corpus.batch import TextBatch, text_batches
 from textus.corpus.config import CorpusConfig
 from textus.corpus.document import Document
@@ -17,10 +18,13 @@ from textus.corpus.duplicates.verify import shingle_sets
 from textus.corpus.split import How, Split
 from textus.corpus.steps.samples import Samples
 from textus.corpus.steps.sets import open_sets, write_sets
-from textus.corpus.store import read_documents, read_texts
+from textus.corpus.store import Row, read_documents, read_some, read_texts
+from textus.corpus.work.task import KIND as WORK
 
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
 _SHOWN = 5
+_RUNS = 1 << 22
+"""Runs of words of held-out documents that are compared with all others at once: some hundred megabytes."""
 _SIZES, _MATCHES = "sizes.npy", "matches.npy"
 
 
@@ -93,8 +97,7 @@ def settle(
     _show(summary, written, samples)
     moved = np.zeros(len(sizes), bool)
     if how == "documents" and summary.leaked_documents:
-        sets = open_sets(held_out)
-        moved = known(found, HeldOut(*sets, config.leakage).seen_in(*sets))
+        moved = known(found, _among(held_out, config))
         if moved.all():
             moved[:] = False  # then nothing would be left to measure on
     left = ~moved
@@ -109,15 +112,38 @@ def settle(
     return Seen(frozenset(np.flatnonzero(moved).tolist()), facts)
 
 
+def _among(place: Path, config: CorpusConfig) -> Matches:
+    """Compare the documents that are held out with each other, some at a time."""
+    (shingles, offsets), held_out = open_sets(place), _open(place, config)
+    parts: list[Matches] = []
+    first = 0
+    while first < len(held_out):
+        stop = max(first + 1, int(np.searchsorted(offsets, offsets[first] + _RUNS, "right")) - 1)
+        own = offsets[first : stop + 1]
+        parts.append(held_out.seen_in(np.asarray(shingles[own[0] : own[-1]]), own - own[0], first))
+        first = stop
+    return Matches.joined(parts)
+
+
 def _show(summary: LeakageSummary, written: Sequence[Path], samples: Samples) -> None:
     """Keep the worst held-out documents with the training documents that show them."""
-    wanted = {pair.held_out: pair for pair in summary.worst}
-    texts = {number: document for number, document in enumerate(_held_out(written)) if number in wanted}
-    for number, pair in wanted.items():
+    for pair in summary.worst:
         row, piece = divmod(pair.train, len(written))
-        train = next(document for at, document in enumerate(read_documents(written[piece], "train")) if at == row)
+        train = read_some(written[piece], "train", [row])[row]
+        held_out = _held_out_row(written, pair.held_out)
         note = f"training shows {pair.containment:.2f} of it, in {train.source}; likeness {pair.likeness:.2f}"
-        samples.take("held out, and seen in training", texts[number].source, texts[number].text, train.text, note)
+        samples.take("held out, and seen in training", held_out.source, held_out.text, train.text, note)
+
+
+def _held_out_row(written: Sequence[Path], number: int) -> Row:
+    """Read one of the documents that are held out, by its number among them."""
+    for name in HELD_OUT:
+        for place in written:
+            count = storage.manifest(place, WORK).facts[name]["documents"]
+            if number < count:
+                return read_some(place, name, [number])[number]
+            number -= count
+    raise AssertionError("documents that are held out are numbered by what was written")
 
 
 def _open(place: Path, config: CorpusConfig) -> HeldOut:
