@@ -6,13 +6,14 @@ The choice rests on measured sweeps (benchmarks/RESULTS.md); docs/planning.md te
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from textus.errors import ConfigError, CorpusError
 from textus.model.config import ModelConfig
 from textus.objectives.config import ObjectiveConfig
 from textus.report import Table, number
+from textus.training import footprint, ramp
 from textus.training.config import ModelSettings, TrainConfig
 from textus.training.machine import Machine
 from textus.training.reading import reading
@@ -129,8 +130,10 @@ def settle(
     batch = _batch_tokens(tokens, machine) if training.batch_tokens == "auto" else training.batch_tokens
     rows = max(1, round(batch / config.context_length))
     batch = rows * config.context_length
-    steps = max(1, round(tokens / batch)) if training.steps == "auto" else training.steps
-    tokens = steps * batch
+    mean_batch = batch * ramp.mean_share(training.batch_ramp, training.batch_start)
+    steps = max(1, round(tokens / mean_batch)) if training.steps == "auto" else training.steps
+    shown = ramp.rows_before(steps, rows, round(training.batch_ramp * steps), training.batch_start)
+    tokens = shown * config.context_length
     epochs = tokens / text.training_tokens
     if model.dropout == "auto":
         config = _with_dropout(config, epochs)
@@ -151,6 +154,7 @@ def settle(
         "device": machine.device,
         "threads": machine.threads,
         "compile": _compile(training, machine, steps),
+        "recompute": "off" if training.recompute == "auto" else training.recompute,
         "evaluate_every": max(1, steps // EVALUATIONS)
         if training.evaluate_every == "auto"
         else training.evaluate_every,
@@ -159,7 +163,10 @@ def settle(
         else training.checkpoint_every,
     }
     recipe = Recipe(**{**vars(training), **planned})
+    if training.recompute == "auto" and not _fits(_memory(config, recipe, machine), machine):
+        recipe = replace(recipe, recompute="blocks")
     seconds = tokens / _tokens_per_second(config, machine) * (1 + RESERVE)
+    seconds *= 4 / 3 if recipe.recompute == "blocks" else 1
     made = Plan(config, recipe, tokens, epochs, seconds, _memory(config, recipe, machine))
     return _with_notes(made, text, machine)
 
@@ -170,8 +177,9 @@ def retime(
     """Return the plan with its steps fitted to a measured `speed` in tokens a second."""
     steps = made.recipe.steps
     if training.steps == "auto":
-        affordable = _minutes(training) * 60 * (1 - RESERVE) * speed / made.recipe.batch_tokens
-        steps = max(1, int(min(affordable, _most_tokens(text) / made.recipe.batch_tokens)))
+        mean_batch = made.recipe.batch_tokens * ramp.mean_share(training.batch_ramp, training.batch_start)
+        affordable = _minutes(training) * 60 * (1 - RESERVE) * speed / mean_batch
+        steps = max(1, int(min(affordable, _most_tokens(text) / mean_batch)))
     fixed = {"batch_tokens": made.recipe.batch_tokens, "steps": steps}
     again = settle(text, made.model, model, _replace(training, fixed), machine, steps * made.recipe.batch_tokens)
     seconds = again.tokens / speed / (1 - RESERVE)
@@ -329,14 +337,22 @@ def _memory(config: ModelConfig, recipe: Recipe, machine: Machine) -> int:
     if recipe.compile == "on" and not cpu:
         layer *= 0.68  # what compiled kernels, and ours, recompute rather than keep
     micro = recipe.micro_rows(config.context_length) * config.context_length
-    activations = micro * (config.num_layers * layer + 4 * config.hidden_size * 4)
+    heads = 4 * config.hidden_size * (4 + 3 * recipe.future_tokens)
+    activations = micro * (footprint.block_bytes(config, recipe, layer, cpu=cpu) + heads)
     logits = min(micro, 4096) * config.vocab_size * 4 * 2
-    return int(machine.base_bytes + libraries + slack * (16 * config.num_parameters() + activations + logits))
+    state = footprint.state_bytes(config, recipe, cpu=cpu)
+    return int(machine.base_bytes + libraries + slack * (state + activations + logits))
+
+
+def _fits(memory_bytes: int, machine: Machine) -> bool:
+    return memory_bytes <= machine.memory_bytes + machine.base_bytes
 
 
 def _with_notes(made: Plan, text: TextSize, machine: Machine) -> Plan:
     notes = []
-    if made.memory_bytes > machine.memory_bytes + machine.base_bytes:
+    if made.recipe.recompute == "blocks":
+        notes.append("blocks are computed again in the backward pass (training.recompute), to save memory for time")
+    if not _fits(made.memory_bytes, machine):
         notes.append(
             f"this needs about {number(made.memory_bytes // 2**20)} MiB, and {number(machine.memory_bytes // 2**20)} "
             "MiB are free: lower training.micro_batch_tokens or the model's size"
