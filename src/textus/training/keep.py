@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,14 @@ def refuse_others(checkpoints: Path, identity: Mapping[str, Any]) -> None:
             f"{path}: belongs to a run that differs from this one in {named(found) or 'its settings'}",
             hint=f"give the settings it was begun with, choose another -o, or delete {checkpoints} to begin anew",
         )
+
+
+def newest(checkpoints: Path, say: Callable[[str], None]) -> int:
+    """Return the step of the newest checkpoint that is whole, 0 where none is; say which ones were passed over."""
+    found, passed = training_state.newest(checkpoints)
+    for sentence in passed:
+        say(sentence)
+    return training_state.step_of(found) if found is not None else 0
 
 
 def retain(checkpoints: Path, last: int, keep_last: int, best: int) -> None:

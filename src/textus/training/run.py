@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from textus.training.recipe import Recipe
 from textus.training.saving import Saver, take_up
 from textus.training.signals import stop_requests
 from textus.training.together import Alone
+from textus.training.validation import evenly_spaced
 
 MOST_ROLLBACKS = 3
 """To one checkpoint."""
@@ -203,18 +204,16 @@ class Run:
     def _newest(self) -> int:
         """Tidy up after who was killed; return the step of the newest good checkpoint, 0 where there is none."""
         storage.sweep(self.checkpoints)
-        newest, passed = training_state.newest(self.checkpoints)
-        for sentence in passed:
-            self.progress.say(sentence)
-        if newest is None:
-            if passed:
-                raise CheckpointError(
-                    f"{self.checkpoints}: no checkpoint here is whole",
-                    hint="delete this directory to train from the beginning",
-                )
-            keep.set_metrics_aside(self.directory)
-            return 0
-        return training_state.step_of(newest)
+        newest = keep.newest(self.checkpoints, self.progress.say)
+        if newest:
+            return newest
+        if training_state.steps(self.checkpoints):
+            raise CheckpointError(
+                f"{self.checkpoints}: no checkpoint here is whole",
+                hint="delete this directory to train from the beginning",
+            )
+        keep.set_metrics_aside(self.directory)
+        return 0
 
     def _load(self, step: int, state: TrainState) -> dict[str, Any]:
         checkpoint = training_state.path(self.checkpoints, step)
@@ -240,22 +239,14 @@ class Run:
         if step.number % self.recipe.evaluate_every and step.number != self.recipe.steps:
             return None
         precision = Precision(self.recipe.precision, self.recipe.device)
-        windows, device = self._validation_windows(), self.recipe.device
+        device = self.recipe.device
+        windows = evenly_spaced(self.validation, self.recipe, self.model.config.context_length)
         with state.average.shown():
             loss = self._crew.measure(self.model, self.objective.validation(), windows, device, precision.autocast)
         value = float(loss.mean)
         if value < state.best_loss:
             state.best_loss, state.best_step = value, step.number
         return value
-
-    def _validation_windows(self) -> Iterator[Any]:
-        context = self.model.config.context_length
-        most = max(1, self.recipe.evaluate_tokens // context)
-        count = min(self.validation.per_epoch, most)
-        # Evenly spaced windows: the same ones each time, from all over the validation text.
-        numbers = [index * self.validation.per_epoch // count for index in range(count)]
-        rows = self.recipe.micro_rows(context)
-        return (self.validation.rows(numbers[start : start + rows]) for start in range(0, count, rows))
 
     def _save(self, state: TrainState, log: MetricsLog, saver: Saver) -> None:
         path = training_state.path(self.checkpoints, state.step)
@@ -293,7 +284,7 @@ class Run:
 
     def _roll_back(self, step: Step, state: TrainState, log: MetricsLog) -> int:
         """Return to the newest checkpoint with this step's batch ruled out; return the steps moved."""
-        newest = self.ranks.first(self._newest_to_return_to)
+        newest = self.ranks.first(lambda: keep.newest(self.checkpoints, self.progress.say))
         left_out = {*state.left_out, step.number}
         if not newest:
             raise DivergenceError(
@@ -310,9 +301,3 @@ class Run:
         log.write({"step": state.step, "event": "rollback", "left_out": sorted(left_out)})
         self.progress.say(f"rolled back to step {state.step}; the batch of step {step.number} will be left out")
         return state.step - step.number
-
-    def _newest_to_return_to(self) -> int:
-        newest, passed = training_state.newest(self.checkpoints)
-        for sentence in passed:
-            self.progress.say(sentence)
-        return 0 if newest is None else training_state.step_of(newest)
