@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from textus.tokenizer.tokenizer import Tokenizer
     from textus.training.config import TrainConfig
     from textus.verbs.clean import clean
+    from textus.verbs.contexts import plan_contexts
     from textus.verbs.demo import demo
     from textus.verbs.evaluate import evaluate
     from textus.verbs.generate import generate, stream
@@ -85,6 +86,7 @@ _PLACES = {
     "load": "verbs.load",
     "pack": "verbs.pack",
     "plan": "verbs.plan",
+    "plan_contexts": "verbs.contexts",
     "stream": "verbs.generate",
     "tokenize": "verbs.tokenize",
     "train": "verbs.train",
@@ -128,6 +130,7 @@ __all__ = [
     "load",
     "pack",
     "plan",
+    "plan_contexts",
     "stream",
     "tokenize",
     "train",

@@ -10,7 +10,7 @@ from typing import Any
 
 from textus import config as settings_module
 from textus import storage
-from textus.checkpoint.checkpoint import GENERATION, KIND, generation_config, write_model
+from textus.checkpoint.checkpoint import GENERATION, KIND, generation_config, load_weights, write_model
 from textus.checkpoint.provenance import provenance
 from textus.dataset.pack import Windows
 from textus.errors import TextusError
@@ -141,6 +141,7 @@ def _run(stages: Stages, made: Plan) -> Run:
             tokenizer=stages.tokenizer.fingerprint,
             shards=shards.fingerprint,
             settings={"model": dict(vars(made.model)), "training": dict(vars(made.recipe))},
+            parent=stages.start.fingerprint if stages.start else "",
         ),
         progress=stages.progress,
     )
@@ -149,6 +150,8 @@ def _run(stages: Stages, made: Plan) -> Run:
 def _learn(run: Run, stages: Stages) -> None:
     """Train to the end and put the model in its place; the checkpoints go only when it is there."""
     _say_why_anew(run)
+    if stages.start:  # a checkpoint, where there is one, takes the place of these
+        load_weights(stages.start.directory, run.model)
     check_leaks(run.model)
     state = run.finish()
     facts = {"step": state.chosen_step, "parameters": run.model.config.num_parameters()}
