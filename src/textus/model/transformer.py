@@ -82,7 +82,7 @@ class Transformer(nn.Module):
         self.norm = norm(config.hidden_size, config.norm_epsilon)
         self.head = Linear(config.hidden_size, config.vocab_size)
         self.tie()
-        self._rotary = Rotary(config.head_size, config.context_length, config.rope_theta)
+        self._rotary = Rotary(config)
         self.initialise(seed)
 
     def tie(self) -> None:

@@ -16,6 +16,8 @@ class TrainConfig(Settings):
 
     seed: Annotated[int, Range(0, 2**63 - 1)] = 1
     """Seed of everything random: initial weights, data order, dropout."""
+    start_from: str = ""
+    """Directory of the model whose weights, tokenizer and shape training goes on with; empty: random weights."""
     minutes: Positive | AUTO = "auto"
     """Time for training, validation during it included. The steps that fit are measured before the start."""
     steps: Count | AUTO = "auto"
@@ -24,12 +26,13 @@ class TrainConfig(Settings):
     """Tokens an optimizer step learns from; rounded to whole windows."""
     micro_batch_tokens: Count | AUTO = "auto"
     """Tokens in memory at once; a step accumulates as many of these as `batch_tokens` needs."""
-    optimizer: Literal["adamw", "muon"] = "adamw"
+    optimizer: Literal["adamw", "muon"] | AUTO = "auto"
     """`adamw` (Loshchilov and Hutter, 2019), or `muon` for the matrices of the blocks and AdamW for the rest."""
     learning_rate: Positive | AUTO = "auto"
     """Peak learning rate."""
-    weight_decay: NonNegative = 0.1
-    """Decoupled weight decay, times the learning rate, on matrices (not on embeddings and norms)."""
+    weight_decay: NonNegative | AUTO = "auto"
+    """Decoupled weight decay, times the learning rate, on matrices (not on embeddings and norms); planned from the
+    epochs."""
     beta1: Beta = 0.9
     """AdamW's decay of the first moment."""
     beta2: Beta | AUTO = "auto"
@@ -97,9 +100,12 @@ class ModelSettings(Settings):
     """Width of a head."""
     intermediate_size: Count | AUTO = "auto"
     """Width inside the feed-forward."""
-    rope_theta: Positive = 10000.0
-    """Base of the rotary wavelengths."""
-    tied_embeddings: bool = True
-    """Whether the head shares the embedding's weights."""
+    rope_theta: Positive | AUTO = "auto"
+    """Base of the rotary wavelengths: 10000, or that of the model in `training.start_from`."""
+    rope_scaling: Literal["none", "linear", "yarn"] | AUTO = "auto"
+    """How the wavelengths are stretched where a model goes on at a longer context; auto: by YaRN, unless `rope_theta`
+    is set."""
+    tied_embeddings: bool | AUTO = "auto"
+    """Whether the head shares the embedding's weights: yes, or as in the model in `training.start_from`."""
     dropout: Annotated[float, Range(0, 1, open_high=True)] | AUTO = "auto"
     """Dropout on embeddings and residual branches; planned from the epochs."""
