@@ -106,7 +106,9 @@ def test_nothing_held_out_and_nothing_to_train_on_leak_nothing() -> None:
 def test_after_what_is_known_is_trained_on_nothing_leaks(train, held_out) -> None:
     texts, others = [text_of(one) for one in train], [text_of(one) for one in held_out]
     index = HeldOut(*sets_of(others), CONFIG)
-    moved = known(search(texts, others), index.seen_in(*sets_of(others)))
+    among, at_once = index.among(runs=15), index.seen_in(*sets_of(others))
+    assert all((getattr(among, name) == values).all() for name, values in vars(at_once).items())
+    moved = known(search(texts, others), among)
     left = [text for text, gone in zip(others, moved, strict=True) if not gone]
     again = search(texts + [text for text, gone in zip(others, moved, strict=True) if gone], left)
     small = [len(runs) <= 64 for runs in as_sets(left)] if left else []

@@ -86,6 +86,16 @@ class HeldOut:
         seen = (likeness >= self._config.likeness) | (containment >= self._config.containment)
         return Matches(pairs[seen, 0] + first, pairs[seen, 1], likeness[seen], containment[seen])
 
+    def among(self, runs: int = 1 << 22) -> Matches:
+        """Compare the held-out documents with each other, as training documents, so many runs at a time."""
+        (shingles, offsets), parts, first = self._sets, [], 0
+        while first < len(self):
+            stop = max(first + 1, int(np.searchsorted(offsets, offsets[first] + runs, "right")) - 1)
+            own = offsets[first : stop + 1]
+            parts.append(self.seen_in(np.asarray(shingles[own[0] : own[-1]]), own - own[0], first))
+            first = stop
+        return Matches.joined(parts)
+
     def holders(self, runs: NDArray[np.uint32], offsets: Index) -> Index:
         """Return the numbers of all training documents worth comparing; their runs may be in any order, and repeated.
 
@@ -173,7 +183,7 @@ def known(found: Leakage, among: Matches) -> NDArray[np.bool_]:
     """Tell which held-out documents are better trained on, so that none that is left has a match in training.
 
     These are the ones with a match there, and then those that match one of them: `among` are the matches of the
-    held-out documents with each other (`HeldOut.seen_in` of their own runs).
+    held-out documents with each other.
     """
     moved: NDArray[np.bool_] = found.matches != NO_MATCH
     while (further := moved[among.train] & ~moved[among.held_out]).any():

@@ -23,8 +23,6 @@ from textus.corpus.work.task import KIND as WORK
 
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
 _SHOWN = 5
-_RUNS = 1 << 22
-"""Runs of words of held-out documents that are compared with all others at once: some hundred megabytes."""
 _SIZES, _MATCHES = "sizes.npy", "matches.npy"
 
 
@@ -97,7 +95,7 @@ def settle(
     _show(summary, written, samples)
     moved = np.zeros(len(sizes), bool)
     if how == "documents" and summary.leaked_documents:
-        moved = known(found, _among(held_out, config))
+        moved = known(found, _open(held_out, config).among())
         if moved.all():
             moved[:] = False  # then nothing would be left to measure on
     left = ~moved
@@ -110,19 +108,6 @@ def settle(
         "moved to training, which showed them": int(moved.sum()),
     }
     return Seen(frozenset(np.flatnonzero(moved).tolist()), facts)
-
-
-def _among(place: Path, config: CorpusConfig) -> Matches:
-    """Compare the documents that are held out with each other, some at a time."""
-    (shingles, offsets), held_out = open_sets(place), _open(place, config)
-    parts: list[Matches] = []
-    first = 0
-    while first < len(held_out):
-        stop = max(first + 1, int(np.searchsorted(offsets, offsets[first] + _RUNS, "right")) - 1)
-        own = offsets[first : stop + 1]
-        parts.append(held_out.seen_in(np.asarray(shingles[own[0] : own[-1]]), own - own[0], first))
-        first = stop
-    return Matches.joined(parts)
 
 
 def _show(summary: LeakageSummary, written: Sequence[Path], samples: Samples) -> None:
