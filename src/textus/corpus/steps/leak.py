@@ -13,7 +13,7 @@ from textus import storage
 from textus.corpus.batch import TextBatch, text_batches
 from textus.corpus.config import CorpusConfig
 from textus.corpus.document import Document
-from textus.corpus.duplicates.leakage import NO_MATCH, HeldOut, Leakage, LeakageSummary, Matches, known
+from textus.corpus.duplicates.leakage import NO_MATCH, HeldOut, Leakage, LeakageSummary, Matches, Sample, known
 from textus.corpus.duplicates.verify import shingle_sets
 from textus.corpus.split import How, Split
 from textus.corpus.steps.samples import Samples
@@ -21,13 +21,15 @@ from textus.corpus.steps.sets import open_sets, write_sets
 from textus.corpus.store import Row, read_documents, read_some, read_texts
 from textus.corpus.work.task import KIND as WORK
 
+VERSION = 2
+"""Raised when other files are written of the documents that are held out."""
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
 _SHOWN = 5
 _SIZES, _MATCHES = "sizes.npy", "matches.npy"
 
 
 def spell_held_out(place: Path, payload: tuple[Sequence[Path], CorpusConfig]) -> Mapping[str, Any]:
-    """Write the sets of all documents that are held out, and their sizes in bytes."""
+    """Write the sets of all documents that are held out, what they are known by, and their sizes in bytes."""
     written, config = payload
     sizes: list[int] = []
 
@@ -37,6 +39,7 @@ def spell_held_out(place: Path, payload: tuple[Sequence[Path], CorpusConfig]) ->
             yield document.text
 
     write_sets(place, text_batches(texts()), config.duplicates.words)
+    Sample.of(*open_sets(place), config.leakage).write(place)
     np.save(place / _SIZES, np.array(sizes, np.int64))
     return {"documents": len(sizes)}
 
@@ -132,7 +135,7 @@ def _held_out_row(written: Sequence[Path], number: int) -> Row:
 
 
 def _open(place: Path, config: CorpusConfig) -> HeldOut:
-    return HeldOut(*open_sets(place), config.leakage)
+    return HeldOut(*open_sets(place), Sample.read(place), config.leakage)
 
 
 def _held_out(written: Sequence[Path]) -> Iterator[Document]:
