@@ -105,6 +105,8 @@ CASES: dict[str, dict[str, Any]] = {
     "adamw": {"micro_batch_tokens": 3 * 16},
     "muon": {"optimizer": "muon", "model": {"tied_embeddings": False}},
     "sparse": {"objective": "sparse", "micro_batch_tokens": 16, "gradient_clip": 0.5},
+    "knobs": {"z_loss": 1e-3, "batch_ramp": 0.5, "weight_decay_schedule": "linear", "recompute": "blocks"},
+    "more knobs": {"ema": 0.8, "future_tokens": 2, "micro_batch_tokens": 3 * 16, "checkpoint_every": 1},
 }
 
 
@@ -130,6 +132,9 @@ def alone(crowd: Crowd, tmp_path_factory: pytest.TempPathFactory) -> dict[str, O
         ("muon", "fsdp", 3),
         ("sparse", "ddp", 4),
         ("sparse", "fsdp", 2),
+        ("knobs", "ddp", 2),
+        ("knobs", "fsdp", 2),
+        ("more knobs", "ddp", 2),
     ],
 )
 def test_several_processes_learn_what_one_does(
@@ -141,6 +146,12 @@ def test_several_processes_learn_what_one_does(
     mine.assert_near(alone[case])
     assert mine.losses != alone[case].losses or case == "sparse", "they add up in another order"
     assert load_model(mine.last).config.num_layers == 2  # a plain model directory
+
+
+def test_what_cannot_be_spread_is_refused(crowd: Crowd, tmp_path: Path) -> None:
+    found = crowd.train(tmp_path, 2, parallel="fsdp", ema=0.9)
+    assert "ConfigError" in {each["error"] for each in found}
+    assert all("it spreads no averages of weights" in each["message"] for each in found)
 
 
 @pytest.mark.parametrize("parallel", PARALLEL)

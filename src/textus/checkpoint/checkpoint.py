@@ -133,7 +133,8 @@ def settled(directory: Path) -> None:
 
 def load_weights(directory: Path, model: Transformer) -> None:
     """Put the weights of a model directory into a model that stands, in place: an optimizer keeps hold of them."""
-    model.load_state_dict(_read_state(directory, model))
+    # what is the model's is all there: it has been looked at; what only training has is kept elsewhere
+    model.load_state_dict(_read_state(directory, model), strict=False)
 
 
 def read_weights(directory: Path, model: Transformer) -> dict[str, Tensor]:
@@ -160,7 +161,7 @@ def _read_state(directory: Path, model: Transformer) -> dict[str, Tensor]:
     path = directory / WEIGHTS
     by_our_names = from_modernbert_weights if model.config.family == "modernbert" else from_qwen3_weights
     state = by_our_names(_read_weights(directory), model.config, path)
-    for name, wanted in model.state_dict().items():
+    for name, wanted in model.own_parameters().items():
         if state[name].shape != wanted.shape:
             raise CheckpointError(
                 f"{path}: {name} has shape {list(state[name].shape)}, and the config says {list(wanted.shape)}",

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from textus import storage
 from textus.errors import CheckpointError, TextusError
@@ -17,6 +17,8 @@ from textus.errors import CheckpointError, TextusError
 FOLDER = "training_state"
 KIND = "training checkpoint"
 TENSORS = "optimizer.safetensors"
+BESIDE = "beside.safetensors"
+"""Tensors that are neither the model's nor the optimizer's; only where there are any."""
 SPREAD = "optimizer"
 """A folder in its place, where each of several processes has written its rows."""
 VALUES = "state.json"
@@ -36,18 +38,36 @@ def write(
     if spread is not None:
         _write_spread(directory, optimizer, values, spread)
         return
-    tensors = {
-        f"{name}/{slot}": tensor.detach().contiguous()
+    write_tensors(directory, type(optimizer).__name__, tensors(optimizer), {}, values)
+
+
+def tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """Return the optimizer's state as `name/slot`; not copies."""
+    return {
+        f"{name}/{slot}": tensor.detach()
         for name, (parameter, _) in _named(optimizer).items()
         for slot, tensor in optimizer.state.get(parameter, {}).items()
     }
+
+
+def write_tensors(
+    directory: Path,
+    optimizer: str,
+    tensors: Mapping[str, torch.Tensor],
+    beside: Mapping[str, torch.Tensor],
+    values: Mapping[str, Any],
+) -> None:
+    """Write a training state from its parts: the optimizer's name and `tensors`, those `beside` it, and values."""
     folder = directory / FOLDER
     with storage.refusals(folder):
         folder.mkdir()
-        save_file(tensors, folder / TENSORS, metadata={"optimizer": type(optimizer).__name__})
         storage.write_json(folder / VALUES, dict(values))
-        # safetensors lets nobody else read what it writes
-        (folder / TENSORS).chmod((folder / VALUES).stat().st_mode)
+        for name, parts in ((TENSORS, tensors), (BESIDE, beside)):
+            if parts or name == TENSORS:
+                whole = {key: tensor.detach().contiguous() for key, tensor in parts.items()}
+                save_file(whole, folder / name, metadata={"optimizer": optimizer})
+                # safetensors lets nobody else read what it writes
+                (folder / name).chmod((folder / VALUES).stat().st_mode)
 
 
 def _write_spread(directory: Path, optimizer: torch.optim.Optimizer, values: Mapping[str, Any], spread: Path) -> None:
@@ -84,6 +104,15 @@ def read(
             device = parameter.device if on_device or tensor.ndim else torch.device("cpu")
             optimizer.state[parameter][slot] = tensor.to(device, copy=True)
     return found
+
+
+def beside(directory: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors that were written beside the optimizer's; none where there were none."""
+    path = directory / FOLDER / BESIDE
+    try:
+        return load_file(path) if path.exists() else {}
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{directory}: damaged training state: {error}", hint=_OLDER) from None
 
 
 def values(directory: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from textus.model.config import ModelConfig
+from textus.training import footprint
 from textus.training.machine import Machine
 from textus.training.recipe import Recipe
 
@@ -66,7 +67,7 @@ class Memory:
     process: int
     """What is held before, libraries that load at the first step, and what allocators round up."""
     weights: int
-    """Weights, gradients and the optimizer's moments in float32."""
+    """Weights, gradients, the optimizer's moments, an average and a copy to be saved where these are asked for."""
     activations: int
     """What the blocks keep of the tokens in memory at once, for the way back."""
     attention: int
@@ -84,11 +85,13 @@ def memory(config: ModelConfig, recipe: Recipe, machine: Machine) -> Memory:
     """Estimate the peak of training."""
     cpu = machine.device == "cpu"
     micro = recipe.micro_rows(config.context_length) * config.context_length
-    activations = micro * (config.num_layers * _block_bytes(config, recipe, machine) + 16 * config.hidden_size)
+    heads = 4 * config.hidden_size * (4 + 3 * recipe.future_tokens)
+    blocks = footprint.block_bytes(config, recipe, _block_bytes(config, recipe, machine), cpu=cpu)
+    activations = micro * (blocks + heads)
     attention = _attention_bytes(config, recipe, machine)
     fuses = machine.device == "cuda" and recipe.precision != "fp32"  # then gradients take the place of logits
     logits = min(micro * config.vocab_size, LOGITS["cpu" if cpu else "gpu"]) * (2 if fuses else 8)
-    weights = 16 * config.num_parameters()
+    weights = footprint.state_bytes(config, recipe, cpu=cpu)
     if recipe.optimizer == "muon":  # one moment of the matrices, and a number for each of their rows
         weights -= 4 * (config.num_matmul_parameters() - config.vocab_size * config.hidden_size)
     slack, libraries = (0.2, 80 * 2**20) if cpu else (0.0, 64 * 2**20)
@@ -115,7 +118,8 @@ def _attention_bytes(config: ModelConfig, recipe: Recipe, machine: Machine) -> f
     time, rows = config.context_length, recipe.micro_rows(config.context_length)
     wide = 4 if recipe.precision == "fp32" else 2
     if machine.device == "cpu" and time <= ATTENTION_KEPT:
-        return rows * config.num_layers * config.num_heads * time * time * _seen(config) * wide
+        layers = config.num_layers if recipe.recompute == "off" else 1
+        return rows * layers * config.num_heads * time * time * _seen(config) * wide
     if machine.device == "cuda" and recipe.precision != "fp32":
         return rows * config.num_layers * config.num_heads * time * 4  # a number for each query
     # one mask for all blocks, and what it is made from

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textus.errors import ConfigError
 from textus.model.transformer import Transformer
 from textus.training.distributed import Ranks
 from textus.training.recipe import Recipe
@@ -13,6 +14,11 @@ def assemble(ranks: Ranks, model: Transformer, recipe: Recipe) -> Alone:
     if ranks.world == 1:
         return Alone()
     if recipe.parallel == "fsdp":
+        if recipe.future_tokens or recipe.ema != "off" or recipe.swa != "off":
+            raise ConfigError(
+                "training.parallel=fsdp: it spreads no averages of weights and no heads for further tokens",
+                hint="set training.parallel=ddp, or training.ema=off training.swa=off training.future_tokens=0",
+            )
         from textus.training.sharded import Sharded  # takes a while to import
 
         return Sharded(ranks, model, recipe)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -24,14 +24,17 @@ from torch import Tensor
 from textus.dataset.loader import Loader, ahead
 from textus.model.transformer import Transformer
 from textus.objectives.objective import Objective
+from textus.training import aids
+from textus.training.averaging import Average
 from textus.training.compile import compiled
 from textus.training.monitor import Limits, Monitor, Verdict
 from textus.training.muon import Muon
 from textus.training.optimizer import build
 from textus.training.precision import Precision
 from textus.training.question import Question, ask, step_seed
+from textus.training.rates import set_rates
 from textus.training.recipe import Recipe
-from textus.training.schedule import factor
+from textus.training.recompute import recomputed
 from textus.training.together import Alone
 
 
@@ -65,6 +68,7 @@ class TrainState:
     optimizer: torch.optim.AdamW | Muon
     scaler: torch.amp.GradScaler
     monitor: Monitor
+    average: Average
     step: int = 0
     """Steps done."""
     launched: int = 0
@@ -84,9 +88,11 @@ class TrainState:
 
     @classmethod
     def start(cls, model: Transformer, recipe: Recipe) -> TrainState:
-        """Return the state before the first step."""
+        """Return the state before the first step, and give the model the aids that it learns with."""
+        aids.attach(model, recipe)
         scaler = Precision(recipe.precision, recipe.device).scaler()
-        return cls(build(model, recipe), scaler, Monitor(recipe.spike_sigmas, recipe.spike_window))
+        monitor = Monitor(recipe.spike_sigmas, recipe.spike_window)
+        return cls(build(model, recipe), scaler, monitor, Average(model, recipe))
 
     def values(self) -> dict[str, Any]:
         """Return everything but the optimizer's tensors, as JSON-like values."""
@@ -134,7 +140,11 @@ def train(
     make = partial(ask, loader, objective, recipe, model.config.context_length)
     questions = ahead(make, state.step + 1, recipe.steps + 1)
     sent: _Sent | None = None
-    with compiled(model) if recipe.compile == "on" else nullcontext():
+    with ExitStack() as stack:
+        if recipe.compile == "on":
+            stack.enter_context(compiled(model))
+        if recipe.recompute == "blocks":
+            stack.enter_context(recomputed(model))
         try:
             start = asked = time.perf_counter()
             for mine in questions:
@@ -215,7 +225,7 @@ def _work(
     waited: float,
 ) -> _Sent:
     """Take a step and wait for what comes of it: judge it here, and update where the judgement is good."""
-    sent = _Sent(question, _set_rate(recipe, state, question.number), waited)
+    sent = _Sent(question, set_rates(state.optimizer, recipe, question.number), waited)
     loss, norm = _gradient(model, objective, recipe, state, crew, question)
     sent.loss, sent.norm = float(loss) / question.count, float(norm)
     scaled = state.scaler.is_enabled() and state.scaler.get_scale() > 1
@@ -229,6 +239,7 @@ def _work(
         state.scaler.step(state.optimizer)
     state.scaler.update()
     state.optimizer.zero_grad(set_to_none=True)
+    state.average.update(question.number)
     state.launched = question.number
     return sent
 
@@ -245,7 +256,7 @@ def _send(
     """Send a step to the device, which judges and updates without our waiting for it."""
     # the last step has been told of only where nothing is under way, and must make no difference
     limits = state.monitor.limits(without_newest=state.launched == state.step)
-    sent = _Sent(question, _set_rate(recipe, state, question.number), waited, limits)
+    sent = _Sent(question, set_rates(state.optimizer, recipe, question.number), waited, limits)
     total, norm = _gradient(model, objective, recipe, state, crew, question)
     # in float64, as the monitor will compare them
     loss, norm = total.double() / question.count, norm.double()
@@ -258,6 +269,7 @@ def _send(
     optimizer.step()
     del optimizer.grad_scale, optimizer.found_inf
     optimizer.zero_grad(set_to_none=True)
+    state.average.update(question.number)
     values = torch.stack([loss, norm, accepted.double()])
     sent.told = values
     if values.device.type == "cuda":
@@ -266,21 +278,6 @@ def _send(
         sent.arrived.record()
     state.launched = question.number
     return sent
-
-
-def _set_rate(recipe: Recipe, state: TrainState, number: int) -> float:
-    """Give the optimizer the learning rate of a step and return it."""
-    rate = recipe.learning_rate * factor(
-        recipe.schedule,
-        number,
-        recipe.steps,
-        warmup_steps=recipe.warmup_steps,
-        decay_fraction=recipe.decay_fraction,
-        final=recipe.final_learning_rate,
-    )
-    for group in state.optimizer.param_groups:
-        group["lr"] = rate
-    return rate
 
 
 def _gradient(
@@ -298,7 +295,7 @@ def _gradient(
             with autocast.autocast():
                 loss = crew.loss(model, objective, part.to(recipe.device, non_blocking=True))
             state.scaler.scale(loss.total / question.count).backward()  # type: ignore[no-untyped-call]
-        total += loss.total.detach()
+        total += loss.measured
     state.scaler.unscale_(state.optimizer)
     limit = math.inf if recipe.gradient_clip == "off" else recipe.gradient_clip
     return crew.clip(model, state.optimizer, total, limit)

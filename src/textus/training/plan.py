@@ -13,7 +13,7 @@ from textus.errors import ConfigError, CorpusError
 from textus.model.config import ModelConfig
 from textus.objectives.config import ObjectiveConfig
 from textus.report import Table, number
-from textus.training import presets
+from textus.training import presets, ramp
 from textus.training.config import ModelSettings, TrainConfig
 from textus.training.cost import memory, share, tokens_per_second
 from textus.training.extend import extended
@@ -138,8 +138,10 @@ def settle(
     batch = _batch_tokens(tokens, machine) if training.batch_tokens == "auto" else training.batch_tokens
     rows = max(1, round(batch / config.context_length))
     batch = rows * config.context_length
-    steps = max(1, round(tokens / batch)) if training.steps == "auto" else training.steps
-    tokens = steps * batch
+    mean_batch = batch * ramp.mean_share(training.batch_ramp, training.batch_start)
+    steps = max(1, round(tokens / mean_batch)) if training.steps == "auto" else training.steps
+    shown = ramp.rows_before(steps, rows, round(training.batch_ramp * steps), training.batch_start)
+    tokens = shown * config.context_length
     epochs = tokens / text.training_tokens
     if model.dropout == "auto":
         config = replace(config, dropout=presets.dropout(machine, epochs))
@@ -167,6 +169,7 @@ def settle(
         "device": machine.device,
         "threads": machine.threads,
         "compile": _compile(training, machine, steps),
+        "recompute": "off" if training.recompute == "auto" else training.recompute,
         "evaluate_every": max(1, steps // EVALUATIONS)
         if training.evaluate_every == "auto"
         else training.evaluate_every,
@@ -175,8 +178,13 @@ def settle(
         else training.checkpoint_every,
     }
     recipe = Recipe(**{**vars(training), **planned})
+    needs = memory(config, recipe, machine).total
+    if training.recompute == "auto" and not _fits(needs, machine):
+        recipe = replace(recipe, recompute="blocks")
+        needs = memory(config, recipe, machine).total
     seconds = tokens / tokens_per_second(config, machine) * (1 + RESERVE)
-    made = Plan(config, recipe, tokens, epochs, seconds, memory(config, recipe, machine).total)
+    seconds *= 4 / 3 if recipe.recompute == "blocks" else 1
+    made = Plan(config, recipe, tokens, epochs, seconds, needs)
     return _with_notes(made, text, machine)
 
 
@@ -186,8 +194,9 @@ def retime(
     """Return the plan with its steps fitted to a measured `speed` in tokens a second."""
     steps = made.recipe.steps
     if training.steps == "auto":
-        affordable = _minutes(training) * 60 * (1 - RESERVE) * speed / made.recipe.batch_tokens
-        steps = max(1, int(min(affordable, _most_tokens(text) / made.recipe.batch_tokens)))
+        mean_batch = made.recipe.batch_tokens * ramp.mean_share(training.batch_ramp, training.batch_start)
+        affordable = _minutes(training) * 60 * (1 - RESERVE) * speed / mean_batch
+        steps = max(1, int(min(affordable, _most_tokens(text) / mean_batch)))
     fixed = {"batch_tokens": made.recipe.batch_tokens, "steps": steps}
     again = settle(text, made.model, model, _replace(training, fixed), machine, steps * made.recipe.batch_tokens)
     seconds = again.tokens / speed / (1 - RESERVE)
@@ -316,9 +325,15 @@ def _compile(training: TrainConfig, machine: Machine, steps: int) -> Literal["on
     return "on" if machine.device == "cuda" and steps >= 200 else "off"
 
 
+def _fits(memory_bytes: int, machine: Machine) -> bool:
+    return memory_bytes <= machine.memory_bytes + machine.base_bytes
+
+
 def _with_notes(made: Plan, text: TextSize, machine: Machine) -> Plan:
     notes = []
-    if made.memory_bytes > machine.memory_bytes + machine.base_bytes:
+    if made.recipe.recompute == "blocks":
+        notes.append("blocks are computed again in the backward pass (training.recompute), to save memory for time")
+    if not _fits(made.memory_bytes, machine):
         notes.append(
             f"this needs about {number(made.memory_bytes // 2**20)} MiB, and {number(machine.memory_bytes // 2**20)} "
             "MiB are free: lower training.micro_batch_tokens or the model's size"

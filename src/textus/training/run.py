@@ -10,7 +10,7 @@ from typing import Any
 
 from textus import fingerprint, storage
 from textus.checkpoint import training_state
-from textus.checkpoint.checkpoint import load_weights, write_model
+from textus.checkpoint.checkpoint import load_weights
 from textus.dataset.loader import Loader
 from textus.dataset.mixture import Mixture
 from textus.dataset.pack import Windows
@@ -20,7 +20,7 @@ from textus.objectives.causal import Causal
 from textus.objectives.objective import Objective
 from textus.progress import SILENT, Progress, Task
 from textus.tokenizer.tokenizer import Tokenizer
-from textus.training import keep
+from textus.training import aids, keep
 from textus.training.crew import assemble
 from textus.training.distributed import Ranks
 from textus.training.identity import identity
@@ -31,6 +31,7 @@ from textus.training.loop import Step, TrainState, train
 from textus.training.monitor import LONGEST_BAD_ROW
 from textus.training.precision import Precision
 from textus.training.recipe import Recipe
+from textus.training.saving import Saver, take_up
 from textus.training.signals import stop_requests
 from textus.training.together import Alone
 
@@ -86,6 +87,7 @@ class Run:
         self.ranks.first(self.refuse_other_settings)
         self.ranks.connect(self.recipe.device)
         self.model.to(self.recipe.device)
+        aids.attach(self.model, self.recipe)
         self._crew = assemble(self.ranks, self.model, self.recipe)
         state = TrainState.start(self.model, self.recipe)
         log = self._log(state, self._resume(state))
@@ -93,10 +95,11 @@ class Run:
             with (
                 stop_requests() as self._crew.request,
                 self.progress.task("training", self.recipe.steps, "steps") as task,
+                self._saver() as saver,
             ):
                 task.advance(state.step)
                 while state.step < self.recipe.steps:
-                    self._sitting(state, log, task)
+                    self._sitting(state, log, task, saver)
         finally:
             log.close()
         if self._crew.agree_to_stop():  # it came with the last step, or while that was saved
@@ -118,7 +121,7 @@ class Run:
         """Delete what the run no longer needs, once its model is safe in its place."""
         keep.tidy(self.directory, self.key, self.model_key)
 
-    def _sitting(self, state: TrainState, log: MetricsLog, task: Task) -> None:
+    def _sitting(self, state: TrainState, log: MetricsLog, task: Task, saver: Saver) -> None:
         """Train until the end or a rollback."""
         crew = self._crew
 
@@ -128,6 +131,7 @@ class Run:
         steps = train(self.model, self._loader(), self.objective, self.recipe, state, settles, crew)
         try:
             for step in steps:
+                saver.check()
                 self.on_step(step)
                 validation = self._validate(state, step)
                 line = line_of(
@@ -145,6 +149,7 @@ class Run:
                 task.note(note(line, state))
                 self._watch(step, state)
                 if self.recipe.on_divergence == "rollback" and step.verdict.judgement in ("non-finite", "spike"):
+                    self.ranks.first(saver.wait)
                     task.advance(self._roll_back(step, state, log))
                     return
                 if state.launched != step.number:
@@ -152,8 +157,9 @@ class Run:
                 improved = validation is not None and state.best_step == step.number
                 last = step.number == self.recipe.steps
                 if improved or last or crew.stop or step.number % self.recipe.checkpoint_every == 0:
-                    self._save(state, log)
+                    self._save(state, log, saver)
                 if crew.stop:
+                    self.ranks.first(saver.wait)
                     raise self._interrupted(state)
         finally:
             steps.close()
@@ -171,8 +177,10 @@ class Run:
 
     def _choose(self, state: TrainState) -> int:
         """Put the weights that the run leaves into the model, and return the step that they are of."""
+        self.model.aids = None
         self.model = self._crew.whole(self.model, training_state.path(self.checkpoints, state.step))
         if self.recipe.select == "last" or not 0 < state.best_step < state.step:
+            state.average.settle()
             return state.step
         best = training_state.path(self.checkpoints, state.best_step)
         try:
@@ -180,6 +188,7 @@ class Run:
             load_weights(best, self.model)
         except CheckpointError as error:
             self.progress.say(f"the best checkpoint is damaged, and the last weights are taken: {error.message}")
+            state.average.settle()
             return state.step
         return state.best_step
 
@@ -209,13 +218,23 @@ class Run:
         return training_state.step_of(newest)
 
     def _load(self, step: int, state: TrainState) -> dict[str, Any]:
-        values = self._crew.load(training_state.path(self.checkpoints, step), self.model, state.optimizer)
+        checkpoint = training_state.path(self.checkpoints, step)
+        values = self._crew.load(checkpoint, self.model, state.optimizer)
         state.restore(values)
+        take_up(self.model, state, training_state.beside(checkpoint))
         return values
 
     def _loader(self) -> Loader:
-        rows = self.recipe.rows(self.model.config.context_length)
-        return Loader(self.training, rows, self.ranks.rank, self.ranks.world)
+        context = self.model.config.context_length
+        rows, ranks = self.recipe.rows(context), self.ranks
+        return Loader(
+            self.training, rows, ranks.rank, ranks.world, lambda steps: self.recipe.rows_before(steps, context)
+        )
+
+    def _saver(self) -> Saver:
+        background = self.recipe.saving == "background"
+        where, kept = self.checkpoints, self.recipe.keep_last
+        return Saver(where, self.model, self.tokenizer, self.provenance, self.key, kept, background, self.progress.say)
 
     def _validate(self, state: TrainState, step: Step) -> float | None:
         """Measure the validation loss where it is due, and note the best."""
@@ -223,7 +242,8 @@ class Run:
             return None
         precision = Precision(self.recipe.precision, self.recipe.device)
         windows, device = self._validation_windows(), self.recipe.device
-        loss = self._crew.measure(self.model, self.objective.validation(), windows, device, precision.autocast)
+        with state.average.shown():
+            loss = self._crew.measure(self.model, self.objective.validation(), windows, device, precision.autocast)
         value = float(loss.mean)
         if value < state.best_loss:
             state.best_loss, state.best_step = value, step.number
@@ -238,22 +258,15 @@ class Run:
         rows = self.recipe.micro_rows(context)
         return (self.validation.rows(numbers[start : start + rows]) for start in range(0, count, rows))
 
-    def _save(self, state: TrainState, log: MetricsLog) -> None:
+    def _save(self, state: TrainState, log: MetricsLog, saver: Saver) -> None:
         path = training_state.path(self.checkpoints, state.step)
         weights, spread = self._crew.gathered(self.model, state.optimizer, lambda: storage.stage(path))
 
-        def write() -> None:
+        def save() -> None:
             values = {**state.values(), "metrics_length": log.sync(), "identity": self.identity}
-            with storage.refusals(path):
-                if path.is_dir() and not (path / storage.MANIFEST).is_file():
-                    storage.discard(path)  # damaged, and passed over on resuming
-                with storage.new_directory(path) as partial:
-                    write_model(partial, self.model, self.tokenizer, self.provenance, weights=weights)
-                    training_state.write(partial, state.optimizer, values, spread)
-                    storage.seal(partial, training_state.KIND, self.key, {}, {"step": state.step})
-                keep.retain(self.checkpoints, state.step, self.recipe.keep_last, state.best_step)
+            saver.save(state, values, weights, spread)
 
-        self.ranks.first(write)
+        self.ranks.first(save)
 
     def _watch(self, step: Step, state: TrainState) -> None:
         """Say what went wrong with a step, naming its batch; stop where the policy or patience ends."""
@@ -273,12 +286,11 @@ class Run:
             )
 
     def _batch_name(self, number: int) -> str:
-        rows = self.recipe.rows(self.model.config.context_length)
-        first = (number - 1) * rows
-        windows = range(first, first + rows)
+        first, end = (self.recipe.rows_before(n, self.model.config.context_length) for n in (number - 1, number))
+        windows = range(first, end)
         documents = sorted({source.document for window in windows for source in self.training.sources(window)})
         shown = ", ".join(map(str, documents[:8])) + (", ..." if len(documents) > 8 else "")
-        return f"windows {first} to {first + rows - 1}, training documents {shown}"
+        return f"windows {first} to {end - 1}, training documents {shown}"
 
     def _roll_back(self, step: Step, state: TrainState, log: MetricsLog) -> int:
         """Return to the newest checkpoint with this step's batch ruled out; return the steps moved."""

@@ -149,7 +149,8 @@ class _Through:
     def loss(self, model: Transformer, batch: Batch | Mixed) -> Loss:
         """Take the loss; what is gathered must still serve training, which inference mode would forbid."""
         with torch.inference_mode(False), torch.no_grad():
-            return Loss(self._asked(self._objective, batch), batch.count)
+            total, _ = self._asked(self._objective, batch)
+        return Loss(total, batch.count)
 
 
 def named(optimizer: torch.optim.Optimizer) -> dict[str, nn.Parameter]:

@@ -101,11 +101,13 @@ class Asked(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, objective: Objective, part: Batch | Mixed) -> Tensor:
-        """Return the sum of the losses; a part that asks nothing is passed through all the same."""
+    def forward(self, objective: Objective, part: Batch | Mixed) -> tuple[Tensor, Tensor]:
+        """Return the sum to minimise, and what is told of it; a part that asks nothing passes through all the same."""
         if isinstance(part, Batch) and not part.count:
-            return labelled_loss(self.model, part).total
-        return objective.loss(self.model, part).total
+            loss = labelled_loss(self.model, part)
+        else:
+            loss = objective.loss(self.model, part)
+        return loss.total, loss.measured
 
 
 class Several(Alone):
@@ -136,7 +138,8 @@ class Several(Alone):
 
     def loss(self, model: Transformer, objective: Objective, part: Batch) -> Loss:
         """Take the loss of a micro-batch; one that asks nothing takes part in the sums."""
-        return Loss(self.asked(objective, part), part.count)
+        total, told = self.asked(objective, part)
+        return Loss(total, part.count, told)
 
     def clip(
         self, model: Transformer, optimizer: torch.optim.Optimizer, total: Tensor, limit: float

@@ -37,7 +37,7 @@ def training_windows(stages: Stages, made: Plan) -> Windows | Mixture:
     shown = shown_windows(split, lambda: stages.corpus, settings.mixture, context, offset, seed)
     if isinstance(shown, Windows):
         return shown
-    num_windows = made.recipe.steps * made.recipe.rows(context)
+    num_windows = made.recipe.rows_before(made.recipe.steps, context)
     epochs, total = shown.epochs(num_windows), sum(shown.weights)
     parts = (
         f"{name} {weight / total:.1%} of the windows, {epochs[name]:.3g} epochs"
