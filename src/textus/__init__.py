@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from textus.verbs.ablate import ablate
     from textus.verbs.clean import clean
     from textus.verbs.compare import Compared, compare
+    from textus.verbs.contexts import plan_contexts
     from textus.verbs.demo import demo
     from textus.verbs.embed import embed
     from textus.verbs.evaluate import evaluate
@@ -103,6 +104,7 @@ _PLACES = {
     "load": "verbs.load",
     "pack": "verbs.pack",
     "plan": "verbs.plan",
+    "plan_contexts": "verbs.contexts",
     "score": "verbs.score",
     "stream": "verbs.generate",
     "tokenize": "verbs.tokenize",
@@ -156,6 +158,7 @@ __all__ = [
     "load",
     "pack",
     "plan",
+    "plan_contexts",
     "score",
     "stream",
     "tokenize",

@@ -95,7 +95,7 @@ def load(directory: Path, device: torch.device | str = "cpu", dtype: torch.dtype
     saying which file is missing, damaged, or of a kind that is not read.
     """
     directory = Path(directory)
-    _settled(directory)
+    settled(directory)
     model = load_model(directory, device, dtype)
     tokenizer = Tokenizer.load(directory)
     if tokenizer.vocab_size > model.config.vocab_size:
@@ -120,7 +120,7 @@ def load_model(directory: Path, device: torch.device | str = "cpu", dtype: torch
     return model.requires_grad_().to(device=device, dtype=dtype).eval()
 
 
-def _settled(directory: Path) -> None:
+def settled(directory: Path) -> None:
     """Complete what a killed process was putting here, and check all files of a directory that has our manifest."""
     storage.settle(directory)
     if not (directory / storage.MANIFEST).is_file():

@@ -203,7 +203,7 @@ class _Pipeline:
         base = [decided.name, removal.names]
         jobs = [Job(one, [*base, one.group], size) for one, size in zip(writings, sizes, strict=True)]
         written = bench.each("write", "written", write, jobs)
-        held_out = bench.one("held out", "held_out", leak.spell_held_out, (written, self.config), base)
+        held_out = bench.one("held out", "held_out", leak.spell_held_out, (written, self.config), [*base, leak.VERSION])
         looks = [leak.Look(place, held_out, self.config) for place in written]
         jobs = [Job(one, one.written.name, size) for one, size in zip(looks, sizes, strict=True)]
         looked = bench.each("leakage", "looked", leak.look, jobs)

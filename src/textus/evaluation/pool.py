@@ -182,7 +182,7 @@ class _Making:
         return (one for one, split in zip(documents, splits.tolist(), strict=True) if split == VALIDATION)
 
     def _index(self, texts: Sequence[str]) -> HeldOut:
-        return HeldOut(*self._sets(texts), self._config.leakage)
+        return HeldOut.of(*self._sets(texts), self._config.leakage)
 
     def _sets(self, texts: Sequence[str]) -> tuple[Shingles, Index]:
         return shingle_sets(TextBatch(texts), self._config.leakage.words)

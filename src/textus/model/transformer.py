@@ -85,7 +85,7 @@ class Transformer(nn.Module):
         self.tie()
         self.aids: Aids | None = None
         """What only training has, beside the model."""
-        self._rotary = Rotary(config.head_size, config.context_length, config.rope_theta)
+        self._rotary = Rotary(config)
         self.initialise(seed)
 
     def tie(self) -> None:

@@ -73,6 +73,18 @@ def build(corpus: Corpus, directory: Path, config: TokenizerConfig, progress: Pr
     return tokenizer
 
 
+def adopt(origin: Path, directory: Path) -> Tokenizer:
+    """Take the tokenizer of a model's directory into `directory`, where it is not there yet."""
+    tokenizer = Tokenizer.load(origin)
+    key = fingerprint.of_value({"adopted": tokenizer.fingerprint, "version": TOKENIZER_VERSION})
+    if not storage.is_fresh(directory, KIND, key):
+        with storage.new_directory(directory) as new:
+            tokenizer.save(new)
+            facts = {"vocab_size": tokenizer.vocab_size, "fingerprint": tokenizer.fingerprint}
+            storage.seal(new, KIND, key, {}, facts)
+    return Tokenizer.load(directory)
+
+
 def train_tokenizer(
     texts: Iterable[str], config: TokenizerConfig, corpus_bytes: int, progress: Progress = SILENT
 ) -> Tokenizer:

@@ -16,6 +16,8 @@ class TrainConfig(Settings):
 
     seed: Annotated[int, Range(0, 2**63 - 1)] = 1
     """Seed of everything random: initial weights, data order, dropout."""
+    start_from: str = ""
+    """Directory of the model whose weights, tokenizer and shape training goes on with; empty: random weights."""
     minutes: Positive | AUTO = "auto"
     """Time for training, validation during it included. The steps that fit are measured before the start."""
     steps: Count | AUTO = "auto"
@@ -28,12 +30,13 @@ class TrainConfig(Settings):
     """First part of the steps, over which the batch grows to `batch_tokens`; 0: it is whole from the start."""
     batch_start: Annotated[float, Range(0, 1, open_low=True)] = 0.25
     """With `batch_ramp`: the first batch as a part of `batch_tokens`; it doubles until it is whole."""
-    optimizer: Literal["adamw", "muon"] = "adamw"
+    optimizer: Literal["adamw", "muon"] | AUTO = "auto"
     """`adamw` (Loshchilov and Hutter, 2019), or `muon` for the matrices of the blocks and AdamW for the rest."""
     learning_rate: Positive | AUTO = "auto"
     """Peak learning rate."""
-    weight_decay: NonNegative = 0.1
-    """Decoupled weight decay, times the learning rate, on matrices (not on embeddings and norms)."""
+    weight_decay: NonNegative | AUTO = "auto"
+    """Decoupled weight decay, times the learning rate, on matrices (not on embeddings and norms); planned from the
+    epochs."""
     weight_decay_schedule: Literal["constant", "linear", "rate"] = "constant"
     """The weight decay over the run: as it is, straight down to 0 at the end, or times the learning rate's schedule."""
     beta1: Beta = 0.9
@@ -118,9 +121,12 @@ class ModelSettings(Settings):
     """Width of a head."""
     intermediate_size: Count | AUTO = "auto"
     """Width inside the feed-forward."""
-    rope_theta: Positive = 10000.0
-    """Base of the rotary wavelengths."""
-    tied_embeddings: bool = True
-    """Whether the head shares the embedding's weights."""
+    rope_theta: Positive | AUTO = "auto"
+    """Base of the rotary wavelengths: 10000, or that of the model in `training.start_from`."""
+    rope_scaling: Literal["none", "linear", "yarn"] | AUTO = "auto"
+    """How the wavelengths are stretched where a model goes on at a longer context; auto: by YaRN, unless `rope_theta`
+    is set."""
+    tied_embeddings: bool | AUTO = "auto"
+    """Whether the head shares the embedding's weights: yes, or as in the model in `training.start_from`."""
     dropout: Annotated[float, Range(0, 1, open_high=True)] | AUTO = "auto"
     """Dropout on embeddings and residual branches; planned from the epochs."""

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from textus import fingerprint
-from textus.config import Count, Natural, Positive
+from textus.config import Count, Natural, NonNegative, Positive
 from textus.training import ramp
 from textus.training.config import Beta, TrainConfig
 
 HARMLESS = (
-    "minutes", "checkpoint_every", "keep_last", "saving", "recompute", "tensorboard", "threads", "select", "parallel",
+    "minutes", "start_from", "checkpoint_every", "keep_last", "saving", "recompute", "tensorboard", "threads", "select",
+    "parallel",
 )  # fmt: skip
 """Settings that may differ between the sittings of one run: they change no weight (threads, parallel: but for
-rounding)."""
+rounding). Where a model lies that a run starts from does not matter, what it is does."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,9 @@ class Recipe(TrainConfig):
     steps: Count = 1
     batch_tokens: Count = 1
     micro_batch_tokens: Count = 1
+    optimizer: Literal["adamw", "muon"] = "adamw"
     learning_rate: Positive = 1e-3
+    weight_decay: NonNegative = 0.1
     beta2: Beta = 0.95
     warmup_steps: Natural = 0
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"

@@ -61,7 +61,8 @@ class Run:
     @property
     def identity(self) -> dict[str, Any]:
         """Return what decides the weights; a checkpoint of another identity is not resumed."""
-        return identity(self.model.config, self.recipe, self.objective, self.training, self.validation)
+        parent = self.provenance.get("parent", "")
+        return identity(self.model.config, self.recipe, self.objective, self.training, self.validation, parent)
 
     @property
     def key(self) -> str:

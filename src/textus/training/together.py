@@ -103,8 +103,10 @@ class Asked(nn.Module):
 
     def forward(self, objective: Objective, part: Batch | Mixed) -> tuple[Tensor, Tensor]:
         """Return the sum to minimise, and what is told of it; a part that asks nothing passes through all the same."""
-        silent = isinstance(part, Batch) and not part.count
-        loss = labelled_loss(self.model, part) if silent else objective.loss(self.model, part)
+        if isinstance(part, Batch) and not part.count:
+            loss = labelled_loss(self.model, part)
+        else:
+            loss = objective.loss(self.model, part)
         return loss.total, loss.measured
 
 

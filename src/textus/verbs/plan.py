@@ -57,6 +57,8 @@ class _Wanted:
 
     settings: RunSettings
     text: TextSize
+    parent: str
+    """Fingerprint of the model that training starts from, if it does."""
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -65,7 +67,7 @@ class _Wanted:
             "model": dict(vars(self.settings.model)),
             "training": {name: value for name, value in vars(self.settings.training).items() if name not in FREE},
             "objective": dict(vars(self.settings.objective)),
-            "text": dict(vars(self.text)),
+            "text": {**vars(self.text), **({"parent": self.parent} if self.parent else {})},
         }
 
     @property
@@ -86,7 +88,8 @@ def planned(stages: Stages, world: int = 1) -> Plan:
         longest_context=split.num_tokens - settings.objective.offset,
         vocab_size=stages.tokenizer.vocab_size,
     )
-    wanted = _Wanted(settings, text)
+    start = stages.start
+    wanted = _Wanted(settings, text, start.fingerprint if start else "")
     kept = _kept(stages.directory / PLAN, wanted.key)
     if kept is not None:
         kept = _with_free(kept, settings.training)
@@ -102,7 +105,7 @@ def planned(stages: Stages, world: int = 1) -> Plan:
         )
     alone = machine.look(settings.training)
     found = replace(alone, flops=alone.flops * world)
-    made = make_plan(text, settings.model, settings.training, found, settings.objective)
+    made = make_plan(text, settings.model, settings.training, found, settings.objective, start.model if start else None)
     fits = made.memory_bytes <= alone.memory_bytes + alone.base_bytes
     if made.seconds > 2 * CALIBRATION_SECONDS and (fits or world == 1):
         speed = _measure(made, stages) * world

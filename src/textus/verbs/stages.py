@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textus import storage
 from textus.corpus import demo
@@ -20,6 +21,9 @@ from textus.progress import SILENT, Progress
 from textus.tokenizer import train as tokenizer_stage
 from textus.tokenizer.tokenizer import Tokenizer
 from textus.verbs.settings import FILE, RunSettings
+
+if TYPE_CHECKING:
+    from textus.verbs.start import Start
 
 DEMO = "demo:"
 _MADE = ("corpus", "tokenizer", "shards")
@@ -60,8 +64,21 @@ class Stages:
         return corpus_stage.build_from(documents, demo.demo_key(name), directory, config, self.progress, models)
 
     @cached_property
+    def start(self) -> Start | None:
+        """Look at the model that training goes on from, if it does."""
+        directory = self.settings.training.start_from
+        if not directory:
+            return None
+        # Only then do the stages before training need what models need.
+        from textus.verbs.start import open_start
+
+        return open_start(Path(directory))
+
+    @cached_property
     def tokenizer(self) -> Tokenizer:
-        """Learn the vocabulary from the training part."""
+        """Learn the vocabulary from the training part, or take that of the model that training starts from."""
+        if self.start:
+            return tokenizer_stage.adopt(self.start.directory, self.directory / "tokenizer")
         return tokenizer_stage.build(self.corpus, self.directory / "tokenizer", self.settings.tokenizer, self.progress)
 
     @cached_property

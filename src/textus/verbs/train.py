@@ -10,7 +10,7 @@ from typing import Any
 
 from textus import config as settings_module
 from textus import storage
-from textus.checkpoint.checkpoint import GENERATION, KIND, generation_config, write_model
+from textus.checkpoint.checkpoint import GENERATION, KIND, generation_config, load_weights, write_model
 from textus.checkpoint.provenance import provenance
 from textus.dataset.pack import Windows
 from textus.errors import TextusError
@@ -167,6 +167,7 @@ def prepare(stages: Stages, made: Plan, ranks: Ranks = Ranks()) -> Run:  # noqa:
                 "objective": dict(vars(settings.objective)),
                 "training": dict(vars(made.recipe)),
             },
+            parent=stages.start.fingerprint if stages.start else "",
         ),
         progress=stages.progress,
         ranks=ranks,
@@ -175,6 +176,8 @@ def prepare(stages: Stages, made: Plan, ranks: Ranks = Ranks()) -> Run:  # noqa:
 
 def learn(run: Run, stages: Stages) -> None:
     """Train to the end and put the model in its place."""
+    if stages.start:  # a checkpoint, where there is one, takes the place of these
+        load_weights(stages.start.directory, run.model)
     run.ranks.first(lambda: _look(run))
     state = run.finish()
     run.ranks.first(lambda: _publish(run, stages, state))

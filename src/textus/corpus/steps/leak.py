@@ -13,7 +13,7 @@ from textus import storage
 from textus.corpus.batch import TextBatch, text_batches
 from textus.corpus.config import CorpusConfig
 from textus.corpus.document import Document
-from textus.corpus.duplicates.leakage import NO_MATCH, HeldOut, Leakage, LeakageSummary, Matches, known
+from textus.corpus.duplicates.leakage import NO_MATCH, HeldOut, Leakage, LeakageSummary, Matches, Sample, known
 from textus.corpus.duplicates.verify import shingle_sets
 from textus.corpus.split import How, Split
 from textus.corpus.steps.samples import Samples
@@ -21,15 +21,15 @@ from textus.corpus.steps.sets import open_sets, write_sets
 from textus.corpus.store import Row, read_documents, read_some, read_texts
 from textus.corpus.work.task import KIND as WORK
 
+VERSION = 2
+"""Raised when other files are written of the documents that are held out."""
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
 _SHOWN = 5
-_RUNS = 1 << 22
-"""Runs of words of held-out documents that are compared with all others at once: some hundred megabytes."""
 _SIZES, _MATCHES = "sizes.npy", "matches.npy"
 
 
 def spell_held_out(place: Path, payload: tuple[Sequence[Path], CorpusConfig]) -> Mapping[str, Any]:
-    """Write the sets of all documents that are held out, and their sizes in bytes."""
+    """Write the sets of all documents that are held out, what they are known by, and their sizes in bytes."""
     written, config = payload
     sizes: list[int] = []
 
@@ -39,6 +39,7 @@ def spell_held_out(place: Path, payload: tuple[Sequence[Path], CorpusConfig]) ->
             yield document.text
 
     write_sets(place, text_batches(texts()), config.duplicates.words)
+    Sample.of(*open_sets(place), config.leakage).write(place)
     np.save(place / _SIZES, np.array(sizes, np.int64))
     return {"documents": len(sizes)}
 
@@ -97,7 +98,7 @@ def settle(
     _show(summary, written, samples)
     moved = np.zeros(len(sizes), bool)
     if how == "documents" and summary.leaked_documents:
-        moved = known(found, _among(held_out, config))
+        moved = known(found, _open(held_out, config).among())
         if moved.all():
             moved[:] = False  # then nothing would be left to measure on
     left = ~moved
@@ -110,19 +111,6 @@ def settle(
         "moved to training, which showed them": int(moved.sum()),
     }
     return Seen(frozenset(np.flatnonzero(moved).tolist()), facts)
-
-
-def _among(place: Path, config: CorpusConfig) -> Matches:
-    """Compare the documents that are held out with each other, some at a time."""
-    (shingles, offsets), held_out = open_sets(place), _open(place, config)
-    parts: list[Matches] = []
-    first = 0
-    while first < len(held_out):
-        stop = max(first + 1, int(np.searchsorted(offsets, offsets[first] + _RUNS, "right")) - 1)
-        own = offsets[first : stop + 1]
-        parts.append(held_out.seen_in(np.asarray(shingles[own[0] : own[-1]]), own - own[0], first))
-        first = stop
-    return Matches.joined(parts)
 
 
 def _show(summary: LeakageSummary, written: Sequence[Path], samples: Samples) -> None:
@@ -147,7 +135,7 @@ def _held_out_row(written: Sequence[Path], number: int) -> Row:
 
 
 def _open(place: Path, config: CorpusConfig) -> HeldOut:
-    return HeldOut(*open_sets(place), config.leakage)
+    return HeldOut(*open_sets(place), Sample.read(place), config.leakage)
 
 
 def _held_out(written: Sequence[Path]) -> Iterator[Document]:
