@@ -20,6 +20,7 @@ from textus.errors import ConfigError
 from textus.training.distributed import Ranks, launched
 
 PARALLEL = ["ddp", "fsdp"]
+SELDOM = {"evaluate_every": 6, "checkpoint_every": 6}
 CLOSE = 2e-4
 """How far sums in another order may carry a loss or a weight in a dozen steps."""
 
@@ -48,14 +49,12 @@ class Crowd:
         self.words = [(out / f"{rank}.err").read_text() for rank in range(world)]
         files = [out / f"{rank}.json" for rank in range(world)]
         found = [json.loads(file.read_text()) if file.exists() else {} for file in files]
-        print(name, world, given.get("parallel"), [each.get("cpu") for each in found])
         assert all(each.get("error") != "unexpected" for each in found), [*found, *self.words]
         return found
 
     def train(self, directory: Path, world: int, **given: Any) -> list[dict[str, Any]]:
-        return self.job(
-            "train", directory / "told", world, folder=self._folder, directory=str(directory / "run"), **given
-        )
+        given = {"folder": self._folder, "directory": str(directory / "run"), **SELDOM, **given}
+        return self.job("train", directory / "told", world, **given)
 
     def close(self) -> None:
         self._master.communicate()
@@ -167,7 +166,7 @@ def test_a_run_goes_on_with_another_number_of_processes(
     crowd: Crowd, alone: dict[str, Outcome], tmp_path: Path
 ) -> None:
     for world, parallel, at in [(1, "ddp", 5), (2, "fsdp", 8), (4, "fsdp", 11), (1, "ddp", 0)]:
-        crowd.train(tmp_path, world, parallel=parallel, at=at, event="stop", **CASES["muon"])
+        crowd.train(tmp_path, world, parallel=parallel, at=at, event="stop", checkpoint_every=4, **CASES["muon"])
     Outcome(tmp_path).assert_near(alone["muon"])
 
 
@@ -175,9 +174,8 @@ def test_a_run_goes_on_with_another_number_of_processes(
 def test_a_loss_that_is_no_number_in_one_process_changes_no_weight_in_any(
     crowd: Crowd, tmp_path: Path, parallel: str, policy: str
 ) -> None:
-    found = crowd.train(
-        tmp_path, 2, parallel=parallel, objective="poisoned", on_divergence=policy, select="last", keep_last=1
-    )
+    settings = {"parallel": parallel, "on_divergence": policy, "checkpoint_every": 4}
+    found = crowd.train(tmp_path, 2, objective="poisoned", **settings)
     skipped = policy == "skip"
     for each in found:
         assert each["step"] == 12
@@ -212,14 +210,18 @@ def test_when_one_fails_all_end_and_one_says_why(crowd: Crowd, tmp_path: Path) -
     assert "another process of this run has ended without a word" in first["message"]
 
 
-def test_the_command_speaks_once(crowd: Crowd, tmp_path: Path) -> None:
-    texts = tmp_path / "texts"
-    texts.mkdir()
+def write_texts(folder: Path) -> list[str]:
+    """Write some texts, and return the command that trains on them."""
+    folder.mkdir()
     for number in range(30):
-        (texts / f"{number}.txt").write_text(f"the loom {number} weaves a thread of red and grey wool. " * number)
-    settings = ["training.steps=4", "training.batch_tokens=256", "model.context_length=32", "model.num_layers=1"]
-    words = ["train", str(texts), "-o", str(tmp_path / "run"), "--json", "model.hidden_size=32", *settings]
-    found = crowd.job("command", tmp_path / "told", 2, words=[*words, "sampling.max_tokens=4"])
+        (folder / f"{number}.txt").write_text(f"the loom {number} weaves a thread of red and grey wool. " * number)
+    sizes = ["training.steps=4", "training.batch_tokens=256", "model.context_length=32", "model.num_layers=1"]
+    return ["train", str(folder), "--json", "model.hidden_size=32", "sampling.max_tokens=4", *sizes]
+
+
+def test_the_command_speaks_once(crowd: Crowd, tmp_path: Path) -> None:
+    words = [*write_texts(tmp_path / "texts"), "-o", str(tmp_path / "run")]
+    found = crowd.job("command", tmp_path / "told", 2, words=words)
     assert [each["code"] for each in found] == [0, 0], crowd.words
     said = [(tmp_path / "told" / f"{rank}.out").read_text() for rank in (0, 1)]
     assert json.loads(said[0])["tokens_seen"] > 0
@@ -229,6 +231,17 @@ def test_the_command_speaks_once(crowd: Crowd, tmp_path: Path) -> None:
     assert [each["code"] for each in wrong] == [2, 2]
     assert [bool(each) for each in crowd.words] == [True, False]
     assert "no such file" in crowd.words[0]
+
+
+@pytest.mark.slow
+def test_torchrun_starts_it(tmp_path: Path) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "textus"]
+    words = [*write_texts(tmp_path / "texts"), "-o", str(tmp_path / "run"), "training.parallel=fsdp"]
+    done = subprocess.run([*torchrun, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["directory"] == str(tmp_path / "run")
+    assert done.stderr.count("expected time") == 1  # one plan
+    assert load_model(tmp_path / "run").config.num_layers == 1
 
 
 def test_one_process_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
