@@ -33,6 +33,8 @@ from textus.training.together import Asked, Autocast, Several, Weights
 class Sharded(Several):
     """Each process holds its rows of everything."""
 
+    spreads = True
+
     def __init__(self, ranks: Ranks, model: Transformer, recipe: Recipe) -> None:
         if recipe.precision == "fp16":
             raise ConfigError(

@@ -113,6 +113,9 @@ class Asked(nn.Module):
 class Several(Alone):
     """What holds however the weights are held."""
 
+    spreads = False
+    """Whether a process holds only its part of the weights."""
+
     def __init__(self, ranks: Ranks, asked: nn.Module) -> None:
         super().__init__()
         self.ranks, self.rank, self.world = ranks, ranks.rank, ranks.world
@@ -163,7 +166,7 @@ class Several(Alone):
         if mine:
             loss = self._measure(model, objective, mine, device, autocast)
             found = torch.tensor([float(loss.total), loss.count], dtype=torch.float64)
-        if len(mine) * self.world < len(batches):  # all must pass as often through a model that is spread
+        if self.spreads and len(mine) * self.world < len(batches):  # all must pass as often through the model
             self._measure(model, objective, batches[:1], device, autocast)
         dist.all_reduce(found)
         if not found[1]:
