@@ -31,9 +31,13 @@ def run(arguments: Sequence[str]) -> None:
     made.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parse(made, arguments)
     from textus.cli.train import tell
+    from textus.training.distributed import follows
     from textus.verbs.demo import demo, demo_settings
 
     settings = override_items(demo_settings(options.corpus, options.objective), options.items)
+    if follows():
+        demo(options.corpus, out=options.out, settings=settings)  # the first process of the run speaks for all
+        return
     result = demo(
         options.corpus,
         out=options.out,
