@@ -214,7 +214,7 @@ def clean(path: Path) -> None:
         ("identify", "language"),
         ("count", "privacy"),
         ("band_keys", "signatures"),
-        ("content_digest", "digests"),
+        ("content_digests", "digests"),
         ("candidate_lines", "lines"),
     ):
         setattr(measure, name, parts(words, getattr(measure, name)))
@@ -237,7 +237,7 @@ def parts(path: Path) -> None:
     import numpy as np
 
     from textus.corpus.batch import text_batches
-    from textus.corpus.deduplicate import content_digest
+    from textus.corpus.deduplicate import content_digests
     from textus.corpus.duplicates.candidates import candidate_pairs, merged
     from textus.corpus.duplicates.config import DuplicatesConfig
     from textus.corpus.duplicates.minhash import band_keys
@@ -252,7 +252,9 @@ def parts(path: Path) -> None:
 
     def sign() -> tuple[Any, Any]:
         keys = [band_keys(batch, config) for batch in text_batches(texts)]
-        return np.concatenate(keys), np.unique(np.array(list(map(content_digest, texts)), "S16"))
+        return np.concatenate(keys), np.unique(
+            np.frombuffer(content_digests(text.encode("utf-8", "surrogatepass") for text in texts), "S16")
+        )
 
     def compare(keys: Any) -> Any:
         pairs = merged(candidate_pairs(column, np.arange(len(texts)), config) for column in keys.T)
@@ -273,9 +275,12 @@ def parts(path: Path) -> None:
     counting = TokenizerConfig(vocab_size=16384)
     tokenizer = clock("learn a vocabulary", train_tokenizer)(some, counting, sum(map(len, some)))
     learning = clock.seconds.pop("learn a vocabulary")
-    if num_bytes > 20_000_000:
-        tokenizer.use("auto")
-    tokens = clock("tokenize", lambda: sum(len(ids) for ids in tokenizer.encode_batch(texts)))()
+
+    def tokenize() -> int:
+        tokenizer.use("auto")  # loads an engine and holds its tokens against those of `tokenizers`
+        return sum(len(ids) for ids in tokenizer.encode_batch(texts))
+
+    tokens = clock("tokenize", tokenize)()
     rates = clock.rates(num_bytes)
     together = round(num_bytes / 1e6 / sum(clock.seconds.values()), 2)
     row: dict[str, Any] = {"pairs": len(found), "tokens": tokens, **rates, "deduplicate and tokenize": together}

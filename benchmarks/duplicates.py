@@ -251,7 +251,7 @@ def _leakage(texts: list[str], sizes: Any, parts: Any) -> tuple[dict[str, Any], 
     held_out = np.flatnonzero(parts == VALIDATION)
     others = [texts[number] for number in np.flatnonzero(parts == 0).tolist()]
     sets = joined(shingle_sets(TextBatch([texts[number]])) for number in held_out.tolist())
-    hidden = HeldOut(*sets, LeakageConfig())
+    hidden = HeldOut.of(*sets, LeakageConfig())
     matches, seconds = timed(lambda: _look(hidden, others))
     found = Leakage.of(matches, len(held_out))
     summary = found.summary(sizes[held_out])

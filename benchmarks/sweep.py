@@ -1,12 +1,12 @@
 """Which shape, batch and rate give the lowest loss for the arithmetic that a CPU does in a few minutes.
 
-Each run trains one setting for a fixed number of floating point operations (`--gigaflops` a second times `--seconds`),
-so that a GPU can stand in for the CPU: losses depend on the steps, not on the device. Prints one JSON object a line.
+Each run trains one setting for its `steps`, or for the steps that its `flops` pay for, so that a GPU can stand in for
+the CPU: losses depend on the steps, not on the device. Prints one JSON object a line.
 
-    python benchmarks/sweep.py DATA... --grid grid.json --workers 12 > sweep.jsonl
+    python benchmarks/sweep.py DATA --grid grid.json --workers 12 > sweep.jsonl
 
-DATA are folders with `shards/` and `tok/` inside; grid.json is a list of {"data", "hidden", "layers", "context",
-"batch", "lr", ...} objects.
+DATA holds folders with `shards/` inside, as runs have; grid.json is a list of {"data", "hidden", "layers", "context",
+"batch", "lr", "steps", ...} objects; `train_one` says what else may stand in them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 import torch.multiprocessing as multiprocessing
 
+from textus.dataset.loader import Loader
 from textus.dataset.pack import Windows
 from textus.dataset.shard import TokenShard
 from textus.dataset.split import TokenSplit
@@ -28,7 +29,9 @@ from textus.model.config import ModelConfig
 from textus.model.transformer import Transformer
 from textus.objectives.causal import Causal
 from textus.objectives.measure import measure
-from textus.training.schedule import factor
+from textus.training.loop import TrainState, train
+from textus.training.precision import Precision
+from textus.training.recipe import Recipe
 
 
 def shape(run: dict, vocab_size: int) -> ModelConfig:
@@ -56,44 +59,37 @@ def train_one(run: dict, root: Path, device: str) -> dict:
     split, held = (open_split(root / run["data"] / "shards", name) for name in ("train", "validation"))
     seed = run.get("seed", 1)
     config = shape(run, split.vocab_size)
-    model = Transformer(config, seed=seed).to(device)
-    if "spread" in run:
-        with torch.no_grad():
-            model.embedding.weight.mul_(run["spread"] / 0.02)
-    if "matrix" in run:  # first weights of the blocks' matrices, times 1 / sqrt(fan in)
-        with torch.no_grad():
-            for name, weight in model.named_parameters():
-                if weight.ndim == 2 and name.startswith("blocks"):
-                    weight.mul_(run["matrix"] / weight.shape[1] ** 0.5 / 0.02)
-    windows = Windows(split, run["context"], 1, seed)
     rows = max(1, run["batch"] // run["context"])
-    tokens = run["flops"] / config.flops_per_token()
-    steps = max(10, round(tokens / (rows * run["context"])))
-    decayed = [p for n, p in model.named_parameters() if p.ndim == 2 and "embedding" not in n]
-    plain = [p for n, p in model.named_parameters() if not (p.ndim == 2 and "embedding" not in n)]
-    groups = [{"params": decayed, "weight_decay": run.get("wd", 0.1)}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=run["lr"], betas=(0.9, run.get("beta2", 0.99)), fused=True)
-    objective, generator = Causal(), torch.Generator()
-    torch.manual_seed(seed)
-    warmup = max(10, round(run.get("warmup", 0.05) * steps))
-    began = time.time()
-    for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = run["lr"] * factor(run.get("schedule", "linear"), step + 1, steps, warmup_steps=warmup)
-        batch = objective.batch(windows.rows(range(step * rows, (step + 1) * rows)), generator).to(device)
-        with torch.autocast(device, torch.bfloat16):
-            loss = objective.loss(model, batch)
-        (loss.total / loss.count).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), run.get("clip", 1.0))
-        optimizer.step()
-        optimizer.zero_grad()
+    flops = run.get("flops", 0) / config.flops_per_token() / (rows * run["context"])
+    steps = run.get("steps") or max(10, round(flops))
+    recipe = Recipe(
+        seed=seed,
+        steps=steps,
+        batch_tokens=rows * run["context"],
+        micro_batch_tokens=rows * run["context"],
+        optimizer=run.get("optimizer", "adamw"),
+        learning_rate=run["lr"],
+        weight_decay=run.get("wd", 0.1),
+        beta2=run.get("beta2", 0.999),
+        schedule=run.get("schedule", "wsd"),
+        warmup_steps=max(1, round(run.get("warmup", 0.2) * steps)),
+        precision=run.get("precision", "bf16"),
+        device=device,
+        threads=1,
+    )
+    model = Transformer(config, seed=seed).to(device)
+    loader = Loader(Windows(split, run["context"], 1, seed), rows)
+    began, cpu = time.time(), time.process_time()
+    for step in train(model, loader, Causal(), recipe, TrainState.start(model, recipe)):
+        loss = step.loss
+    seconds, cpu = time.time() - began, time.process_time() - cpu
     ordered = Windows(held, run["context"], 1, 0, ordered=True)
     chunks = (ordered.rows(range(at, min(at + 64, ordered.per_epoch))) for at in range(0, ordered.per_epoch, 64))
-    found = measure(model, objective, chunks, device)
+    found = measure(model, Causal(), chunks, device, Precision(recipe.precision, device).autocast)
     bits = float(found.total) / math.log(2) / held.num_bytes
     epochs = steps * rows * run["context"] / split.num_tokens
-    extra = {"bpb": bits, "steps": steps, "epochs": epochs, "params": config.num_parameters()}
-    return {**run, **extra, "seconds": time.time() - began}
+    extra = {"bpb": bits, "steps": steps, "epochs": epochs, "params": config.num_parameters(), "train_loss": loss}
+    return {**run, **extra, "seconds": seconds, "cpu_seconds": cpu}
 
 
 def work(queue, results, root: Path, device: str) -> None:

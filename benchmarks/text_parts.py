@@ -80,7 +80,7 @@ def f1(text: str, clean: str) -> float:
 
 def privacy(texts: list[str], labels: list[dict[str, Any]], good: dict[str, list[str]]) -> dict[str, Any]:
     clock = Clock(texts)
-    clock.time("all kinds", lambda: count(texts))
+    clock.time("all kinds", lambda: count(texts, TextBatch(texts)))
     rows: dict[str, Any] = {}
     for checked in (False, True):
         planted, right, more = Counter[str](), Counter[str](), Counter[str]()
@@ -93,7 +93,11 @@ def privacy(texts: list[str], labels: list[dict[str, Any]], good: dict[str, list
                 more.update(kind for kind, _ in (found - wanted).elements())
         rows["checked" if checked else "all"] = {kind: [right[kind], planted[kind], more[kind]] for kind in planted}
     per_mb = {
-        name: {kind: round(int(found.sum()) / megabytes(own), 2) for kind, found in count(own).items() if found.sum()}
+        name: {
+            kind: round(int(found.sum()) / megabytes(own), 2)
+            for kind, found in count(own, TextBatch(own)).items()
+            if found.sum()
+        }
         for name, own in good.items()
     }
     return {"speed": clock.speeds(), "right, planted, more": rows, "findings per MB": per_mb}

@@ -27,11 +27,12 @@ SMALL: dict[str, Any] = {
     "sampling.max_tokens": 12,
 }
 """Added to every command and call that plans or trains: whatever the page says, the run takes a second or two."""
-PLANNING = ("train", "plan")
+PLANNING = ("train", "plan", "ablate")
 NOT_TYPED = {
     "make": "makes a virtual environment; `make test` is what runs this",
     "git": "needs a network",
     "pip": "needs a network",
+    "torchrun": "starts several processes; tests/training/test_distributed.py does what it does",
     "python": "examples are run by test_examples.py, and the settings page by test_docs.py",
 }
 """Commands in the documentation that no test runs, and why."""
@@ -83,7 +84,7 @@ class Desk:
         for needed in ("transformers",):
             if needed in code:
                 pytest.importorskip(needed)
-        if re.search(r"textus\.(train|plan|demo)\(", code):
+        if re.search(r"textus\.(train|plan|demo|ablate)\(", code):
             assert "settings={" in code, f"{name}: no settings to which a test could add small ones"
         code = code.replace("settings={", "settings={**SMALL, ")
         exec(compile(code, name, "exec"), {"SMALL": SMALL, "__name__": name})

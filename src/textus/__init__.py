@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from textus.decoding.processors import MinP, RepetitionPenalty, Temperature, TopK, TopP
     from textus.decoding.strategy import Greedy, Sample
     from textus.errors import TextusError
+    from textus.evaluation.ablation import Ablation
     from textus.model.config import ModelConfig
     from textus.model.transformer import Transformer
     from textus.objectives.causal import Causal
@@ -40,7 +41,10 @@ if TYPE_CHECKING:
     from textus.tokenizer.config import TokenizerConfig
     from textus.tokenizer.tokenizer import Tokenizer
     from textus.training.config import TrainConfig
+    from textus.verbs.ablate import ablate
     from textus.verbs.clean import clean
+    from textus.verbs.compare import Compared, compare
+    from textus.verbs.contexts import plan_contexts
     from textus.verbs.demo import demo
     from textus.verbs.embed import embed
     from textus.verbs.evaluate import evaluate
@@ -56,8 +60,10 @@ if TYPE_CHECKING:
     from textus.verbs.train import TrainResult, train
 
 _PLACES = {
+    "Ablation": "evaluation.ablation",
     "Causal": "objectives.causal",
     "Checkpoint": "checkpoint.checkpoint",
+    "Compared": "verbs.compare",
     "Completion": "decoding.generate",
     "Corpus": "corpus.corpus",
     "CorpusConfig": "corpus.config",
@@ -86,7 +92,9 @@ _PLACES = {
     "TrainResult": "verbs.train",
     "Transformer": "model.transformer",
     "Windows": "dataset.pack",
+    "ablate": "verbs.ablate",
     "clean": "verbs.clean",
+    "compare": "verbs.compare",
     "demo": "verbs.demo",
     "embed": "verbs.embed",
     "evaluate": "verbs.evaluate",
@@ -96,6 +104,7 @@ _PLACES = {
     "load": "verbs.load",
     "pack": "verbs.pack",
     "plan": "verbs.plan",
+    "plan_contexts": "verbs.contexts",
     "score": "verbs.score",
     "stream": "verbs.generate",
     "tokenize": "verbs.tokenize",
@@ -104,8 +113,10 @@ _PLACES = {
 """Where each public name lives."""
 
 __all__ = [
+    "Ablation",
     "Causal",
     "Checkpoint",
+    "Compared",
     "Completion",
     "Corpus",
     "CorpusConfig",
@@ -135,7 +146,9 @@ __all__ = [
     "Transformer",
     "Windows",
     "__version__",
+    "ablate",
     "clean",
+    "compare",
     "demo",
     "embed",
     "evaluate",
@@ -145,6 +158,7 @@ __all__ = [
     "load",
     "pack",
     "plan",
+    "plan_contexts",
     "score",
     "stream",
     "tokenize",

@@ -11,6 +11,7 @@ TextusError                     one sentence that says what, where and what was 
 ├── ResourceError               disk, memory or permission refused by the machine
 ├── DivergenceError             training that stopped because the loss went wrong (exit code 1)
 ├── NotComparable               scores that must not be set side by side (exit code 1)
+├── SaidElsewhere               another process of this run has failed, and has said why (its exit code)
 └── Interrupted                 a signal asked us to stop, and the work is saved (exit code 130 or 143)
 ```
 
@@ -72,6 +73,14 @@ class NotComparable(TextusError):
     """Report scores that differ in tokenizer or data and must not be set side by side."""
 
     exit_code = 1
+
+
+class SaidElsewhere(TextusError):
+    """Report that another process of the same run has failed; it has said why, and that is said once."""
+
+    def __init__(self, message: str, *, hint: str = "", exit_code: int = 2) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code
 
 
 class Interrupted(TextusError):

@@ -73,6 +73,16 @@ def new_directory(path: Path) -> Iterator[Path]:
             raise
 
 
+def stage(path: Path) -> Path:
+    """Make an empty directory beside `path` for what will be moved into it; `sweep` deletes it when we are gone."""
+    with refusals(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged = temporary.beside(path.with_name(f"{path.name}.stage"), "partial")
+        shutil.rmtree(staged, ignore_errors=True)
+        staged.mkdir()
+    return staged
+
+
 @contextmanager
 def published(path: Path, kind: str, key: str, facts: Mapping[str, Any]) -> Iterator[Path]:
     """Yield an empty directory whose files join, sealed, what else is in `path` when the block ends well.

@@ -67,7 +67,7 @@ def test_older_configs_name_theta_elsewhere():
         ({"architectures": None, "model_type": "gpt2"}, "holds gpt2"),
         ({"hidden_act": "gelu"}, "asks for hidden_act"),
         ({"use_sliding_window": True}, "use_sliding_window"),
-        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1.0}}, "rope_type=yarn"),
+        ({"rope_parameters": {"rope_type": "longrope", "rope_theta": 1.0}}, "rope_type=longrope"),
         ({"quantization_config": {}}, "quantization_config"),
         ({"num_hidden_layers": "two"}, "num_layers"),
         ({"num_key_value_heads": 7}, "cannot share"),

@@ -10,7 +10,7 @@ from ftfy.badness import MOJIBAKE_CATEGORIES, is_bad
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textus.corpus.clean import _FTFY, _SUSPECT, clean
+from textus.corpus.clean import _FTFY, _SUSPECT, _is_bad, _repaired, clean
 from textus.corpus.config import CorpusConfig
 
 CONFIG = CorpusConfig()
@@ -112,6 +112,23 @@ def test_the_quick_look_misses_no_pair():
     for before, after in itertools.product(ODD, ODD):
         for text in (f" {before}{after}a", f"a{before}{after}œ"):
             assert not is_bad(text) or _SUSPECT.search(text), repr(text)
+
+
+@settings(max_examples=300)
+@given(MIXED, st.integers(0, 70), st.integers(0, 70))
+def test_a_look_around_what_is_suspect_sees_what_ftfy_sees_of_the_line(text, before, after):
+    line = ("an ordinary line, and " * 4)[:before] + text + (" something more of it" * 4)[:after]
+    assert _is_bad(line) == is_bad(line)
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(st.sampled_from(["Ã©", "â€™", "Ã¢â‚¬â„¢", "\x85", "\x92", "вЂ", "é", "a ", "ÂÃ", "√©"]), max_size=8).map(
+        "".join
+    )
+)
+def test_a_line_is_repaired_as_ftfy_repairs_it(line):
+    assert _repaired(line) == ftfy.fix_text(line, _FTFY)
 
 
 def plainly(text, config):

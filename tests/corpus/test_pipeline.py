@@ -13,7 +13,9 @@ from textus.corpus.config import CorpusConfig
 from textus.corpus.corpus import Corpus
 from textus.corpus.document import Document
 from textus.corpus.filters.config import FilterConfig
+from textus.corpus.passages.config import PassagesConfig
 from textus.corpus.pipeline import build, build_from
+from textus.corpus.split_config import SplitConfig
 from textus.corpus.work.config import WorkConfig
 from textus.errors import ArtefactError, ConfigError, CorpusError, InputError, ResourceError
 
@@ -100,6 +102,55 @@ def test_given_validation_is_used_and_its_duplicates_leave_training(tmp_path):
     with pytest.raises(CorpusError, match="nothing is left to train on"):
         build([jsonl(tmp_path / "same.jsonl", [SOME[3].text])], tmp_path / "x", config)
     assert build([train], tmp_path / "y", config).count("train") == 39
+
+
+@pytest.mark.parametrize("deduplicate", ["near", "exact", "none"])
+def test_training_is_rid_of_what_repeats_given_files_as_far_as_was_asked(tmp_path, deduplicate):
+    nearly = SOME[3].text.replace("word3of7", "another")
+    train = jsonl(tmp_path / "train.jsonl", [*(document.text for document in SOME), nearly])
+    held = jsonl(tmp_path / "held.jsonl", [SOME[3].text, "Something else altogether, of which nobody has heard."])
+    config = CorpusConfig(validation=(str(held),), deduplicate=deduplicate)
+    corpus = build([train], tmp_path / "corpus", config)
+    left = texts(corpus, "train")
+    assert (SOME[3].text.rstrip() in left, nearly.rstrip() in left) == (deduplicate == "none", deduplicate != "near")
+    record = json.loads((corpus.directory / "report.json").read_text("utf-8"))
+    assert record["leakage"]["of these seen in training"] == (deduplicate != "near")
+    assert any("1 of 2 held-out documents stand in training" in words for words in record["next"]) == (
+        deduplicate != "near"
+    )
+    assert len(texts(corpus, "validation")) == 2
+
+
+def test_groups_lose_nothing_where_nothing_is_to_be_dropped(tmp_path):
+    documents = [Document(one.text, one.source, {"author": f"a{number % 10}"}) for number, one in enumerate(SOME)]
+    copies = [Document(one.text, "copy", {"author": f"b{number % 10}"}) for number, one in enumerate(SOME)]
+    config = CorpusConfig(deduplicate="none", split=SplitConfig(how="group", field="author"))
+    corpus = build_from([*documents, *copies], "k", tmp_path / "corpus", config)
+    assert len(everything(corpus)) == 80
+    record = json.loads((corpus.directory / "report.json").read_text("utf-8"))
+    assert record["leakage"]["of these seen in training"] > 0
+
+
+def test_repeated_passages_are_removed_or_marked(tmp_path):
+    passage = " ".join(f"passage{number}" for number in range(60))
+    found = [*SOME, Document(f"First of all. {passage}.", "one"), Document(f"{passage}! Then more of it.", "other")]
+    found += [Document(f'"{passage}".', "alone")]
+    shown = {}
+    for action in ("report", "remove", "mask"):
+        config = CorpusConfig(passages=PassagesConfig(action=action), deduplicate="exact")
+        corpus = build_from(found, "k", tmp_path / action, config)
+        shown[action] = {one.source: one.text for split in corpus.splits for one in corpus.documents(split)}
+        record = json.loads((corpus.directory / "report.json").read_text("utf-8"))
+        assert record["taken_out"].get("passages masked", 0) == 2 * (action == "mask")
+        assert ("masked" in {row["what"] for row in record["samples"]}) == (action == "mask")
+    assert shown["report"] == {document.source: document.text.rstrip() for document in found}
+    gone = [source for source in shown["report"] if shown["remove"].get(source) != shown["report"][source]]
+    assert len(gone) == 2 and shown["mask"].keys() == shown["remove"].keys()
+    for source in gone:
+        marked = shown["report"][source].replace(passage, "[...]")
+        assert shown["mask"].get(source, '"[...]".') == marked
+    with pytest.raises(ConfigError, match="`mark` is empty"):
+        PassagesConfig(action="mask", mark=" ")
 
 
 def test_a_second_run_reads_nothing(tmp_path):

@@ -12,13 +12,14 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from textus import storage
@@ -26,12 +27,13 @@ from textus.corpus import pipeline
 from textus.corpus.config import CorpusConfig
 from textus.corpus.contamination.config import ContaminationConfig
 from textus.corpus.corpus import Corpus
-from textus.corpus.duplicates.config import DuplicatesConfig
+from textus.corpus.duplicates.config import DuplicatesConfig, SemanticConfig
 from textus.corpus.filters.config import FilterConfig, QualityConfig
 from textus.corpus.passages.config import BoilerplateConfig, PassagesConfig
 from textus.corpus.pipeline import build
 from textus.corpus.privacy.config import PrivacyConfig
-from textus.corpus.steps import options
+from textus.corpus.steps.meaning import Embedding
+from textus.corpus.steps.options import Models
 from textus.corpus.work import carriers
 from textus.corpus.work.config import WorkConfig
 from textus.corpus.work.task import Task, perform
@@ -40,7 +42,7 @@ from textus.verbs.lock import locked
 
 WORDS = [first + last for first in ("ba", "ko", "mi", "nu", "re", "sta") for last in ("la", "ne", "ri", "so", "tum")]
 MODULES = ["textus.corpus.pipeline", "textus.corpus.steps.repeat"]
-USERS = (carriers, options, pipeline)
+USERS = (carriers, pipeline)
 """Modules that have tasks performed."""
 
 
@@ -49,6 +51,7 @@ def settings(folder: Path, **work: Any) -> CorpusConfig:
     return CorpusConfig(
         work=WorkConfig(**{"workers": 1, "task_mb": 0.02, **work}),
         test_fraction=0.1,
+        semantic=SemanticConfig(model="words", threshold=0.95),
         privacy=PrivacyConfig(policy="redact"),
         boilerplate=BoilerplateConfig(minimum_documents=5, minimum_share=0.0, minimum_words=4),
         passages=PassagesConfig(action="remove", minimum_words=20),
@@ -59,12 +62,24 @@ def settings(folder: Path, **work: Any) -> CorpusConfig:
     )
 
 
+def count_words(given: Sequence[str]) -> np.ndarray:
+    """Embed a text by how often it has each word: the same words in any order mean the same."""
+    counts = (Counter(text.lower().replace(".", "").split()) for text in given)
+    return np.array([[count[word] for word in WORDS] for count in counts], np.float32)
+
+
+MODELS = Models(None, Embedding("words", count_words))
+
+
 def texts(number: int, seed: int) -> list[str]:
     """Return documents of which some are the same, some nearly, and many share a line."""
     draw = random.Random(seed)
     found: list[str] = []
     for index in range(number):
         words = draw.choices(WORDS, k=120)
+        if index % 13 == 6:
+            words = [word.strip(".").lower() for word in found[-1].split()][:120]
+            draw.shuffle(words)
         if index % 7 == 3:
             words = [word.strip(".").lower() for word in found[-1].split()][:120]
             words[50] = "changed"
@@ -111,9 +126,9 @@ def wanted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict
     """Return the files of an undisturbed corpus, and its steps in order."""
     place = tmp_path_factory.mktemp("wanted") / "corpus"
     with counted() as counts:
-        build([folder / "in"], place, settings(folder))
+        build([folder / "in"], place, settings(folder), models=MODELS)
     record = json.loads((place / "report.json").read_text("utf-8"))
-    assert {"duplicate", "near duplicate"} <= set(record["documents"]["dropped"])
+    assert {"duplicate", "near duplicate", "same in other words"} <= set(record["documents"]["dropped"])
     assert {"boilerplate lines", "passages cut", "redacted: email"} <= set(record["taken_out"])
     return tree(place), list(counts)
 
@@ -161,7 +176,7 @@ def run_harmed(how: Callable[[], None], step: str, moment: str, folder: Path, co
     for module in USERS:
         module.perform = harmed
     try:
-        build([folder / "in"], corpus, settings(folder))
+        build([folder / "in"], corpus, settings(folder), models=MODELS)
         told.send("done")
     except TextusError as error:
         told.send(str(error))
@@ -194,7 +209,7 @@ def test_a_kill_in_any_step_costs_nothing_but_time(folder, wanted, tmp_path, mom
     for step in steps:  # one after the other: each run goes on where the last one was killed
         assert run(kill, step, moment, folder, corpus) == (-signal.SIGKILL, ""), step
         assert corpus.exists() == (step == "corpus" and moment == "after")
-    build([folder / "in"], corpus, settings(folder))
+    build([folder / "in"], corpus, settings(folder), models=MODELS)
     assert tree(corpus) == files
     assert not half_there(corpus)
 
@@ -210,7 +225,7 @@ def test_a_full_disk_in_any_step_is_told_and_nothing_is_half_there(folder, wante
         assert hint.startswith("hint: free disk space")
         assert not corpus.exists()
         assert not half_there(corpus), step
-    build([folder / "in"], corpus, settings(folder))
+    build([folder / "in"], corpus, settings(folder), models=MODELS)
     assert tree(corpus) == files
 
 
@@ -220,14 +235,14 @@ def test_a_full_disk_in_any_step_is_told_and_nothing_is_half_there(folder, wante
 @pytest.mark.parametrize("workers", [2, 4])
 def test_any_number_of_processes_makes_the_same_corpus(folder, wanted, tmp_path, monkeypatch, workers):
     monkeypatch.setattr(carriers, "_WORTH_PROCESSES", 0)
-    build([folder / "in"], tmp_path / "corpus", settings(folder, workers=workers))
+    build([folder / "in"], tmp_path / "corpus", settings(folder, workers=workers), models=MODELS)
     assert tree(tmp_path / "corpus") == wanted[0]
 
 
 @pytest.mark.slow
 def test_a_ray_cluster_makes_the_same_corpus(folder, wanted, tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed")
-    build([folder / "in"], tmp_path / "corpus", settings(folder, carrier="ray"))
+    build([folder / "in"], tmp_path / "corpus", settings(folder, carrier="ray"), models=MODELS)
     assert tree(tmp_path / "corpus") == wanted[0]
 
 
@@ -246,6 +261,27 @@ def test_ranks_make_the_same_corpus_as_one_command(folder, tmp_path):
     assert tree(tmp_path / "together/corpus") == tree(tmp_path / "alone/corpus")
     assert len({json.loads(out)["fingerprint"] for out, _ in said}) == 1
     assert not (tmp_path / "together/.lock").exists()
+
+
+def test_ranks_fail_together_on_bad_input_and_a_rerun_is_whole(folder, tmp_path):
+    place = tmp_path / "in"
+    shutil.copytree(folder / "in", place)
+    good = (place / "b.jsonl").read_text("utf-8")
+    (place / "b.jsonl").write_text(good + '\n{"text": 5', "utf-8")
+    given = (place, "corpus.work.task_mb=0.02", "corpus.work.workers=1", "--json", "-o", tmp_path / "run")
+
+    def run_ranks() -> list[tuple[int, str]]:
+        ranks = [clean(*given, "--rank", str(rank), "--world", "3") for rank in range(3)]
+        said = [rank.communicate(timeout=120)[1] for rank in ranks]
+        return [(rank.returncode, words) for rank, words in zip(ranks, said, strict=True)]
+
+    ended = run_ranks()
+    assert [code for code, _ in ended] == [2, 2, 2], ended
+    assert len({words for _, words in ended}) == 1 and "b.jsonl:41" in ended[0][1]
+    (place / "b.jsonl").write_text(good, "utf-8")
+    assert [code for code, _ in run_ranks()] == [0, 0, 0]
+    build([place], tmp_path / "alone", CorpusConfig(work=WorkConfig(workers=1, task_mb=0.02)))
+    assert tree(tmp_path / "run/corpus") == tree(tmp_path / "alone")
 
 
 def test_what_a_rank_is_told_wrongly_is_named(folder, tmp_path):
@@ -283,7 +319,7 @@ def test_a_lock_that_is_shared_is_let_go_by_the_last(tmp_path):
 
 def test_other_thresholds_read_nothing_again(folder, tmp_path):
     asked = settings(folder)
-    build([folder / "in"], tmp_path / "corpus", asked)
+    build([folder / "in"], tmp_path / "corpus", asked, models=MODELS)
     for changes in (
         {"duplicates": DuplicatesConfig(threshold=0.95)},
         {"filter": FilterConfig(rules=("words>=100",))},
@@ -291,9 +327,9 @@ def test_other_thresholds_read_nothing_again(folder, tmp_path):
         {"validation_fraction": 0.2},
     ):
         with counted() as done:
-            build([folder / "in"], tmp_path / "corpus", replace(asked, **changes))
+            build([folder / "in"], tmp_path / "corpus", replace(asked, **changes), models=MODELS)
         assert done["decided"] == done["corpus"] == 1
-        assert not {"measured", "first", "candidates", "pairs", "spelt", "compared", "lines"} & set(done)
+        assert not {"measured", "first", "embedded", "candidates", "pairs", "spelt", "compared", "lines"} & set(done)
 
 
 def test_a_changed_file_alone_is_read_again(folder, tmp_path):
@@ -314,6 +350,18 @@ def test_a_changed_file_alone_is_read_again(folder, tmp_path):
 
 
 # Odd inputs.
+
+
+def test_one_long_document_is_work_for_many(tmp_path):
+    draw = random.Random(0)
+    text = "\n".join(" ".join(draw.choices(WORDS, k=12)) for _ in range(6000))
+    (tmp_path / "long.txt").write_text(f"A short one.\n<|endoftext|>\n{text}\n<|endoftext|>\nThe last.\n", "utf-8")
+    config = CorpusConfig(maximum_document_mb=0.01, work=WorkConfig(workers=1, task_mb=0.05))
+    with counted() as done:
+        corpus = build([tmp_path / "long.txt"], tmp_path / "corpus", config)
+    assert (done["unpacked"], done["measured"]) == (1, 3)
+    found = [document.text for split in corpus.splits for document in corpus.documents(split)]
+    assert sorted("\n".join(found).split()) == sorted(["A", "short", "one.", "The", "last.", *text.split()])
 
 
 def test_many_small_files_are_read_in_few_pieces(tmp_path):

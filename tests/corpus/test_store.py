@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from textus.corpus import store
 from textus.corpus.document import Document
-from textus.corpus.store import DocumentWriter, document_files, read_documents
+from textus.corpus.store import DocumentWriter, document_files, read_documents, read_some
 from textus.errors import ArtefactError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -36,6 +36,20 @@ def test_files_and_row_groups_are_bounded(tmp_path, monkeypatch):
     rows = pq.ParquetFile(paths[0]).metadata
     assert max(rows.row_group(index).num_rows for index in range(rows.num_row_groups)) < 30
     assert pq.read_table(paths[0]).column_names == ["id", "text", "source", "meta"]
+    some = read_some(tmp_path, "train", [299, 0, 120, 119])
+    assert {number: row.document for number, row in some.items()} == {
+        number: documents[number] for number in (0, 119, 120, 299)
+    }
+    assert read_some(tmp_path, "train", []) == {}
+
+
+def test_a_lone_surrogate_is_escaped_and_counted_as_it_was(tmp_path):
+    document = Document("a\ud800b 한국어", "x")
+    with DocumentWriter(tmp_path, "train") as writer:
+        assert writer.append(document) == document.text.encode("utf-8", "surrogatepass")
+    (row,) = store.read_rows(tmp_path, "train")
+    assert (row.id, row.text) == (document.id, "a\\ud800b 한국어")
+    assert writer.num_bytes == document.num_bytes
 
 
 def test_the_fingerprint_is_of_texts_in_order(tmp_path):

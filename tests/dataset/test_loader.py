@@ -4,6 +4,8 @@ import threading
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from textus.dataset.loader import Loader, ahead
 from textus.dataset.pack import Windows
@@ -62,10 +64,41 @@ def test_what_goes_wrong_in_the_thread_is_raised_at_its_step(windows):
         next(steps)
 
 
-def test_rows_that_ranks_cannot_share_are_refused(windows):
-    with pytest.raises(ConfigError, match="5 rows a step cannot be shared equally by 2") as caught:
-        Loader(windows, 5, rank=0, world=2)
-    assert "4 rows" in caught.value.hint
+@settings(max_examples=40)
+@given(
+    lengths=st.lists(st.integers(0, 30), min_size=1, max_size=8),
+    rows=st.integers(1, 9),
+    world=st.integers(1, 9),
+    context=st.integers(2, 9),
+    seed=st.integers(0, 9),
+)
+def test_ranks_show_each_token_once_an_epoch_between_them(make_split, lengths, rows, world, context, seed):
+    lengths = [*lengths, context + 1]
+    windows = Windows(make_split(lengths), context, 1, seed=seed)
+    world = min(world, rows)
+    steps = -(-windows.per_epoch // rows)
+    loaders = [Loader(windows, rows, rank, world) for rank in range(world)]
+    shares = [[loader.numbers(step).tolist() for loader in loaders] for step in range(steps)]
+    shown = [number for step in shares for share in step for number in share]
+    assert shown == list(range(rows * steps)), "disjoint, complete, and in the order of one process"
+    sizes = {len(share) for step in shares for share in step}
+    assert max(sizes) - min(sizes) <= 1
+    asked = [
+        token
+        for step in range(steps)
+        for loader, share in zip(loaders, shares[step], strict=True)
+        for row, number in enumerate(share)
+        if number < windows.per_epoch
+        for token in loader.window(step).tokens[row][loader.window(step).predict[row]].tolist()
+    ]
+    firsts = {1 + sum(lengths[:document]) for document in range(len(lengths))}
+    assert sorted(asked) == [token for token in range(1, sum(lengths) + 1) if token not in firsts]
+
+
+def test_more_ranks_than_rows_are_refused(windows):
+    with pytest.raises(ConfigError, match="5 windows a step cannot be shared by 6") as caught:
+        Loader(windows, 5, rank=0, world=6)
+    assert "training.batch_tokens" in caught.value.hint
 
 
 def test_anything_can_be_made_ahead():

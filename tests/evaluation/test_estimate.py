@@ -65,7 +65,7 @@ def test_the_order_of_arrival_does_not_matter(texts, random):
 
 
 def test_a_long_text_is_cut_into_blocks_of_about_4_kb():
-    units = tally_of([[5] * 100_000]).units()
+    units = tally_of([[5] * 100_000]).blocks().units()
     assert len(units.nats) == round(500_000 / BLOCK_BYTES)
     assert np.ptp(units.num_bytes[:-1]) <= 10
 

@@ -9,7 +9,7 @@ if not torch.cuda.is_available():
 from textus.model import fused
 from textus.model.attention import attend, document_bias
 from textus.model.kernels import document_starts, swiglu
-from textus.model.rotary import angles, rotate
+from textus.model.rotary import angles, frequencies, rotate
 
 
 def _documents(rows, time, seed=0):
@@ -30,7 +30,7 @@ def test_packed_attention_is_that_with_a_mask(causal, heads, groups, size):
     norms = [torch.rand(size, device="cuda") + 0.5 for _ in range(2)]
     documents, slope = _documents(rows, time), torch.randn(rows, time, heads * size, device="cuda")
     inputs = [part.requires_grad_() for part in (joined, *norms)]
-    rotation = angles(size, time, 1e4, "cuda")
+    rotation = angles(frequencies(size, 1e4), time, "cuda")
     got = fused.attend(*inputs, *rotation, document_starts(documents).cuda(), heads, causal, 1e-6)[0]
     ours = torch.autograd.grad(got, inputs, slope.bfloat16())
     exact = [part.detach().double().requires_grad_() for part in inputs]
@@ -49,7 +49,7 @@ def test_packed_attention_is_that_with_a_mask(causal, heads, groups, size):
 
 def test_nothing_is_seen_of_other_documents_or_of_later_tokens():
     documents = _documents(2, 256)
-    rotation, starts = angles(64, 256, 1e4, "cuda"), document_starts(documents).cuda()
+    rotation, starts = angles(frequencies(64, 1e4), 256, "cuda"), document_starts(documents).cuda()
     norms = [torch.ones(64, device="cuda")] * 2
     joined = torch.randn(2, 256, 3 * 64, device="cuda", dtype=torch.bfloat16)
     before = fused.attend(joined, *norms, *rotation, starts, 1, True, 1e-6)[0]

@@ -40,7 +40,7 @@ def different(name: str) -> Recipe:
     tries = (
         [not old] if isinstance(old, bool) else [1, 2, 0.5, 0.25, "auto", "off", "on", "fp16", "cuda", "cosine", "muon"]
     )
-    for value in [*tries, "best", "last", "stop", 64]:
+    for value in [*tries, "best", "last", "stop", 64, "linear", "blocks", "blocking"]:
         try:
             changed = dataclasses.replace(base, **{name: value})
         except ConfigError:

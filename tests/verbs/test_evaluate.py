@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import textus
 from textus.errors import ArtefactError, ConfigError
+from textus.tokenizer.tokenizer import FILE, Tokenizer
 
 
 def test_any_part_of_the_corpus_can_be_measured(trained: Path) -> None:
@@ -21,3 +24,13 @@ def test_a_part_that_is_not_there_and_two_things_at_once_are_refused(trained: Pa
         textus.evaluate(trained / "runs" / "first", split="test")
     with pytest.raises(ConfigError, match="the train part as well"):
         textus.evaluate(trained / "runs" / "first", trained / "notes.md", split="train")
+
+
+def test_a_tokenizer_that_changes_the_text_is_told_of(trained: Path) -> None:
+    run = trained / "runs" / "first"
+    opened = textus.load(run)
+    assert "not lossless" not in textus.evaluate(opened, trained / "notes.md").note
+    values = json.loads((run / FILE).read_text("utf-8")) | {"normalizer": {"type": "Lowercase"}}
+    found = textus.evaluate(replace(opened, tokenizer=Tokenizer(json.dumps(values))), trained / "notes.md")
+    assert "errors are over" in found.note and "not lossless" in found.note
+    assert found.as_dict()["note"] == found.note

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 import textus
+from textus.dataset.mixture import mix, names_of
+from textus.dataset.tokenize import Shards
 from textus.errors import ArtefactError, ConfigError
+from textus.verbs.settings import kept_settings
 
 
 def test_a_window_shows_each_token_beside_the_next(trained: Path) -> None:
@@ -64,3 +67,25 @@ def test_a_vocabulary_size_on_the_command_line(desk: Any) -> None:
     assert (Path("runs/sized/tokenizer") / "sizes.json").is_file()
     with pytest.raises(ConfigError, match="vocab_size"):
         textus.tokenize("my_texts/", out="runs/sized", settings={"tokenizer.vocab_size": "many"})
+
+
+def test_a_window_of_a_mixture_is_the_one_that_training_shows(desk: Any) -> None:
+    desk.type("textus train my_texts notes.md -o runs/mixed \"mixture.weights=['my_texts=1','notes=3']\"")
+    run = Path("runs/mixed")
+    corpus, shards = textus.Corpus.open(run / "corpus"), Shards.open(run / "shards")
+    split, config = shards.split("train"), kept_settings(run).mixture
+    names = [names_of(document) for document in corpus.documents("train")]
+    windows = mix(split, names, config, 64, 1, seed=kept_settings(run).training.seed)
+    tokenizer = textus.Tokenizer.load(run / "tokenizer")
+    seen = set()
+    for number in range(8):
+        shown = textus.inspect(run, window=number).text()
+        rows = re.findall(r"^ *'(.*)' \| .*$", shown, re.MULTILINE)
+        wanted = windows.rows([number]).tokens[0, :-1].tolist()
+        assert rows == [tokenizer.token_text(token) for token in wanted[: len(rows)]] and rows
+        (source,), (inside,) = windows.places([number])
+        assert f"Window {number} of train: {windows.names[source]}, epoch" in shown
+        assert f"place {inside % windows.windows[source].per_epoch} of" in shown
+        seen.add(windows.names[source])
+    assert seen == {"my_texts", "notes"}
+    assert "Window 0 of validation: epoch 0" in textus.inspect(run, window=0, split="validation").text()

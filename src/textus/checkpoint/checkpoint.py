@@ -58,10 +58,12 @@ def write_model(
     tokenizer: Tokenizer,
     provenance: Mapping[str, Any],
     generation: Mapping[str, Any] | None = None,
+    weights: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write a model directory into an existing one; whole or not at all is up to `storage.new_directory` around it.
 
-    Weights keep the format that the model has. `generation` adds sampling defaults that transformers will use.
+    Weights keep the format that the model has. `generation` adds sampling defaults that transformers will use;
+    `weights` are written in the place of the model's own.
     """
     config = model.config
     assert tokenizer.vocab_size <= config.vocab_size, "the tokenizer knows tokens that the model does not"
@@ -73,7 +75,7 @@ def write_model(
         storage.write_json(directory / GENERATION, generation_config(tokenizer, generation or {}))
         storage.write_json(directory / PROVENANCE, dict(provenance))
         tokenizer.save(directory, config.context_length)
-        state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+        state = {name: value.detach().cpu() for name, value in (weights or model.state_dict()).items()}
         # the metadata is what transformers asks for
         weights = (to_modernbert_weights if is_encoder else to_qwen3_weights)(state, config)
         save_file(weights, directory / WEIGHTS, metadata={"format": "pt"})
@@ -93,7 +95,7 @@ def load(directory: Path, device: torch.device | str = "cpu", dtype: torch.dtype
     saying which file is missing, damaged, or of a kind that is not read.
     """
     directory = Path(directory)
-    _settled(directory)
+    settled(directory)
     model = load_model(directory, device, dtype)
     tokenizer = Tokenizer.load(directory)
     if tokenizer.vocab_size > model.config.vocab_size:
@@ -118,7 +120,7 @@ def load_model(directory: Path, device: torch.device | str = "cpu", dtype: torch
     return model.requires_grad_().to(device=device, dtype=dtype).eval()
 
 
-def _settled(directory: Path) -> None:
+def settled(directory: Path) -> None:
     """Complete what a killed process was putting here, and check all files of a directory that has our manifest."""
     storage.settle(directory)
     if not (directory / storage.MANIFEST).is_file():
@@ -131,7 +133,13 @@ def _settled(directory: Path) -> None:
 
 def load_weights(directory: Path, model: Transformer) -> None:
     """Put the weights of a model directory into a model that stands, in place: an optimizer keeps hold of them."""
-    model.load_state_dict(_read_state(directory, model))
+    # what is the model's is all there: it has been looked at; what only training has is kept elsewhere
+    model.load_state_dict(_read_state(directory, model), strict=False)
+
+
+def read_weights(directory: Path, model: Transformer) -> dict[str, Tensor]:
+    """Read the weights of a model directory by our names, their shapes checked against those of `model`."""
+    return _read_state(directory, model)
 
 
 def read_config(directory: Path) -> ModelConfig:
@@ -153,7 +161,7 @@ def _read_state(directory: Path, model: Transformer) -> dict[str, Tensor]:
     path = directory / WEIGHTS
     by_our_names = from_modernbert_weights if model.config.family == "modernbert" else from_qwen3_weights
     state = by_our_names(_read_weights(directory), model.config, path)
-    for name, wanted in model.state_dict().items():
+    for name, wanted in model.own_parameters().items():
         if state[name].shape != wanted.shape:
             raise CheckpointError(
                 f"{path}: {name} has shape {list(state[name].shape)}, and the config says {list(wanted.shape)}",

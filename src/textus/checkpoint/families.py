@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from textus.checkpoint import rope
 from textus.config import build
 from textus.errors import CheckpointError, ConfigError
 from textus.model.config import ModelConfig
@@ -53,9 +54,10 @@ def to_qwen3(config: ModelConfig, end: int, dtype: str) -> dict[str, Any]:
         "hidden_act": "silu",
         "attention_bias": False,
         "attention_dropout": 0.0,
-        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},
+        "rope_parameters": rope.to_theirs(config),
         # transformers 4, vLLM and llama.cpp's converter look here
         "rope_theta": config.rope_theta,
+        **({} if config.rope_scaling == "none" else {"rope_scaling": rope.to_theirs(config)}),
         "use_sliding_window": False,
         "bos_token_id": end,
         "eos_token_id": end,
@@ -72,8 +74,7 @@ def to_qwen3(config: ModelConfig, end: int, dtype: str) -> dict[str, Any]:
 def from_qwen3(values: Mapping[str, Any], path: Path) -> ModelConfig:
     """Read a Qwen3 config; raise `CheckpointError` naming `path` where it is another, or asks for what we do not do."""
     _supported(values, path)
-    rope = values.get("rope_parameters") or {}
-    return shape_of(values, _CONFIG, {"rope_theta": rope.get("rope_theta", values.get("rope_theta"))}, path)
+    return shape_of(values, _CONFIG, rope.from_theirs(values), path)
 
 
 def shape_of(values: Mapping[str, Any], names: Mapping[str, str], others: dict[str, Any], path: Path) -> ModelConfig:
@@ -98,14 +99,12 @@ def _supported(values: Mapping[str, Any], path: Path) -> None:
             f"{path}: holds {architectures or values.get('model_type') or 'no architecture'}, not {_ARCHITECTURE}",
             hint="only models of the Qwen3 and ModernBERT shapes can be opened",
         )
-    rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
-    kind = rope.get("rope_type", rope.get("type", "default"))
     refused = {
         "hidden_act": values.get("hidden_act", "silu") != "silu",
         "attention_bias": bool(values.get("attention_bias")),
         "use_sliding_window": bool(values.get("use_sliding_window")),
-        f"rope_type={kind}": kind != "default",
         "quantization_config": "quantization_config" in values,
+        **rope.refused(values),
     }
     names = [name for name, present in refused.items() if present]
     if names:

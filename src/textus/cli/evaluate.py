@@ -32,6 +32,11 @@ def run(arguments: Sequence[str]) -> None:
     made.add_argument(
         "--stride", type=_stride, default="auto", metavar="TOKENS", help="new tokens a window (default: half of it)"
     )
+    made.add_argument(
+        "--no-contamination",
+        action="store_true",
+        help="do not look for the text in what the model has learnt from",
+    )
     made.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parse(made, arguments)
@@ -50,11 +55,13 @@ def run(arguments: Sequence[str]) -> None:
         stride=options.stride,
         device=options.device,
         config=config,
+        look_in_training=not options.no_contamination,
         progress=console(),
     )
     lines = [
         *(str(score) for score in found.scores),
-        f"{found.tokens:,} tokens, {found.num_bytes:,} bytes; {found.note}",
+        f"{found.tokens:,} tokens, {found.num_bytes:,} bytes",
+        *found.notes(),
     ]
     show(options, "\n".join(lines), found.as_dict())
 

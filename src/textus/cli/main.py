@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any, TextIO
 
 from textus.cli.arguments import Parser
-from textus.errors import ConfigError, Interrupted, ResourceError, TextusError
+from textus.errors import ConfigError, Interrupted, ResourceError, SaidElsewhere, TextusError
 from textus.version import __version__
 
 VERBS = {
@@ -29,6 +29,8 @@ VERBS = {
     "inspect": "show a corpus, tokenizer, window, checkpoint or run as text",
     "plan": "say what would be trained, how long it takes and what memory it needs",
     "evaluate": "measure perplexity and bits per byte, with standard errors",
+    "compare": "set models side by side on the same text, with intervals and cost",
+    "ablate": "train small models without each step of the corpus stage, and say what each is worth",
     "generate": "write text from a prompt",
     "fill": "the likeliest words for the blanks in a text",
     "score": "how likely texts are to a model",
@@ -133,6 +135,8 @@ def _unexpected(error: BaseException) -> int:
 
 
 def _say(error: TextusError) -> int:
+    if isinstance(error, SaidElsewhere):
+        return error.exit_code
     shown = f"error: {_printable(error.message)}"
     with suppress(OSError):  # stderr may be closed or full, and there is nobody left to tell
         print(f"{shown}\n\nhint: {_printable(error.hint)}" if error.hint else shown, file=sys.stderr, flush=True)

@@ -20,8 +20,12 @@ def run(arguments: Sequence[str]) -> None:
     if stop_early(options):
         return
     settings = run_settings(options)
+    from textus.training.distributed import follows
     from textus.verbs.train import train
 
+    if follows():
+        train(settings=settings)  # the first process of the run speaks for all
+        return
     result = train(settings=settings, progress=console(), on_plan=lambda plan: say(f"\n{plan.text()}\n"))
     show(options, tell(result), result.as_dict())
 

@@ -33,7 +33,11 @@ def texts(values: Iterable[str]) -> pa.Array:
     >>> texts(["to be", "", "ça va"]).to_pylist()
     ['to be', '', 'ça va']
     """
-    encoded = [value.encode("utf-8", "backslashreplace") for value in values]
+    return encoded_texts([value.encode("utf-8", "backslashreplace") for value in values])
+
+
+def encoded_texts(encoded: Sequence[bytes]) -> pa.Array:
+    """Return texts, which are UTF-8 already, as a column."""
     if sum(map(len, encoded)) > _MOST_BYTES:
         raise CorpusError(
             "texts of more than 2 GB together cannot be kept in one column",
@@ -46,7 +50,9 @@ def texts(values: Iterable[str]) -> pa.Array:
 
 def strings(values: Iterable[str]) -> pa.Array:
     """Return words, of which many are equal, as a column that holds each once."""
-    return texts(values).dictionary_encode()
+    numbers: dict[str, int] = {}
+    found = [numbers.setdefault(value, len(numbers)) for value in values]
+    return numbered(np.array(found, np.int32), list(numbers))
 
 
 def numbered(numbers: NDArray[Any], names: Sequence[str]) -> pa.Array:

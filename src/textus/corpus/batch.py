@@ -32,7 +32,7 @@ _WITHOUT_SPACES = (
 _ASSIGNED = ((0, 0xD800), (0xF900, 0x40000), (0xE0000, 0xE1000))
 """Where characters are: not among the surrogates, in private use, or in the planes that Unicode keeps free."""
 _CHARACTER, _STEP = np.uint64(0x9E3779B97F4A7C15), 0x2545F4914F6CDD1D
-_NEWLINE = 10
+_NEWLINE, _LATIN, _BLOCK = 10, 256, 1 << 15
 BATCH_CHARACTERS = 1 << 19
 """How many characters are looked at together: few enough for the caches, enough to forget what numpy's calls cost."""
 
@@ -92,7 +92,12 @@ class TextBatch:
     @cached_property
     def classes(self) -> NDArray[np.uint8]:
         """Return what each character is, as a sum of the flags of this module."""
-        return np.take(_tables()[0], self.codes)
+        # Bytes are looked up some times faster than numbers; what is beyond Latin-1, and is then wrong, is few.
+        table = _tables()[0]
+        found = np.frombuffer(bytearray(self.codes.astype(np.uint8)).translate(table[:_LATIN].tobytes()), np.uint8)
+        beyond = np.flatnonzero(self.codes >= _LATIN)
+        found[beyond] = np.take(table, self.codes[beyond])
+        return found
 
     @cached_property
     def signs(self) -> tuple[Index, NDArray[np.uint32]]:
@@ -104,20 +109,15 @@ class TextBatch:
     def words(self) -> Spans:
         """Find the words: runs of letters, digits and marks, and single letters of scripts without spaces."""
         # Behind every text there is a line break: no run reaches into the next.
-        is_word = (self.classes & WORD) != 0
-        alone = (self.classes & ALONE) != 0
-        begins = np.ones(len(is_word), bool)
-        begins[1:] = ~is_word[:-1]
-        goes_on = np.zeros(len(is_word), bool)
-        goes_on[:-1] = is_word[1:]
-        if alone.any():
-            begins |= alone
-            begins[1:] |= alone[:-1]
-            goes_on &= ~alone
-            goes_on[:-1] &= ~alone[1:]
-        starts = np.flatnonzero(is_word & begins)
-        ends = np.flatnonzero(is_word & ~goes_on) + 1
-        return self.spans(starts, ends)
+        is_word, alone = (self.classes & WORD) != 0, (self.classes & ALONE) != 0
+        if not alone.any():
+            return self.spans(*runs(is_word))
+        is_border = np.ones(len(is_word), bool)
+        is_border[1:] = (is_word[1:] != is_word[:-1]) | alone[1:] | alone[:-1]
+        # Between one border and the next all is word, or nothing is.
+        borders = np.flatnonzero(is_border)
+        begins = np.flatnonzero(is_word[borders])
+        return self.spans(borders[begins], borders[begins + 1])
 
     @cached_property
     def lines(self) -> Spans:
@@ -135,8 +135,12 @@ class TextBatch:
     @cached_property
     def line_hashes(self) -> Hashes:
         """Hash each line without the spaces around it, whatever its case; all blank lines have one hash."""
-        starts, ends = self.stripped(self.lines.starts, self.lines.ends)
-        return self.hashes(starts, ends)
+        return self.hashes(*self.trimmed_lines)
+
+    @cached_property
+    def trimmed_lines(self) -> tuple[Index, Index]:
+        """Return where each line starts and ends without the spaces around it; a blank one is empty, at its start."""
+        return self.stripped(self.lines.starts, self.lines.ends)
 
     def spans(self, starts: Index, ends: Index) -> Spans:
         """Say which text owns each of some ordered pieces."""
@@ -160,8 +164,7 @@ class TextBatch:
 
     def hashes(self, starts: Index, ends: Index) -> Hashes:
         """Hash the characters of any pieces, whatever their case, to 64 bits that do not depend on the place."""
-        sums, (_, inverses) = self._sums, _powers(len(self.codes))
-        return mixed((sums[ends] - sums[starts]) * inverses[starts])
+        return _between(self._sums, starts, ends)
 
     def text(self, number: int) -> str:
         """Return a text as it was given."""
@@ -190,8 +193,7 @@ class TextBatch:
 
     def word_runs(self, starts: Index, ends: Index) -> Hashes:
         """Hash the words, by their numbers, from each of `starts` to before each of `ends`."""
-        sums, (_, inverses) = self._word_sums, _powers(len(self.word_hashes))
-        return mixed((sums[ends] - sums[starts]) * inverses[starts])
+        return _between(self._word_sums, starts, ends)
 
     @cached_property
     def _word_sums(self) -> Hashes:
@@ -201,8 +203,16 @@ class TextBatch:
     @cached_property
     def _sums(self) -> Hashes:
         """Return the sums of characters x power of place from the start: a polynomial hash is a difference of two."""
-        powers, _ = _powers(len(self.codes))
-        return _prefix_sums(np.take(_tables()[1], self.codes) * powers[:-1])
+        (powers, _), numbers = _powers(len(self.codes)), _tables()[1]
+        sums = np.zeros(len(self.codes) + 1, np.uint64)
+        # A block at a time, which the nearest caches hold from one step to the next.
+        for start in range(0, len(self.codes), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            values = np.take(numbers, self.codes[part])
+            values *= powers[:-1][part]
+            values[:1] += sums[start : start + 1]
+            np.cumsum(values, out=sums[1:][part])
+        return sums
 
 
 class HasText(Protocol):
@@ -241,11 +251,34 @@ def _grouped(items: Iterable[Item], length: Callable[[Item], int], characters: i
         yield group
 
 
+def runs(mask: NDArray[np.bool_]) -> tuple[Index, Index]:
+    """Return where each run of true values starts, and the place behind its end; the last value must be false."""
+    edges = np.flatnonzero(mask[1:] != mask[:-1]) + 1
+    if len(mask) and mask[0]:
+        edges = np.concatenate([np.zeros(1, np.int64), edges])
+    return edges[::2].copy(), edges[1::2].copy()
+
+
 def mixed(values: Hashes) -> Hashes:
     """Spread 64-bit values evenly: the last steps of splitmix64 (Steele et al. 2014), which lose nothing."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    found = values >> np.uint64(30)
+    found ^= values
+    found *= np.uint64(0xBF58476D1CE4E5B9)
+    shifted = found >> np.uint64(27)
+    found ^= shifted
+    found *= np.uint64(0x94D049BB133111EB)
+    np.right_shift(found, np.uint64(31), out=shifted)
+    found ^= shifted
+    return found
+
+
+def _between(sums: Hashes, starts: Index, ends: Index) -> Hashes:
+    """Hash what stands from each of `starts` to before each of `ends`; `sums` are of what stands before each place."""
+    _, inverses = _powers(len(sums) - 1)
+    values = sums[ends]
+    values -= sums[starts]
+    values *= inverses[starts]
+    return mixed(values)
 
 
 def _prefix_sums(values: Hashes) -> Hashes:
@@ -264,7 +297,8 @@ def _tables() -> tuple[NDArray[np.uint8], Hashes]:
     for letter, kind in zip("LNMPSZ", (LETTER, DIGIT, MARK, SIGN, SIGN, SPACE), strict=True):
         kinds[ord(letter)] = kind
     for first, end in _ASSIGNED:
-        categories = "".join(map(unicodedata.category, map(chr, range(first, end)))).encode("ascii")
+        every = np.arange(first, end, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")
+        categories = "".join(map(unicodedata.category, every)).encode("ascii")
         general, special = np.frombuffer(categories, np.uint8).reshape(-1, 2).T
         classes[first:end] = kinds[general]
         for code in (first + np.flatnonzero((general == ord("L")) & (special == ord("u")))).tolist():

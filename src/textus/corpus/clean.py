@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 
 import ftfy
-from ftfy.badness import MOJIBAKE_CATEGORIES, is_bad
+from ftfy.badness import BADNESS_RE, MOJIBAKE_CATEGORIES, is_bad
+from ftfy.fixes import fix_c1_controls, fix_surrogates
 
 from textus.corpus.config import CorpusConfig
 
@@ -23,6 +24,10 @@ _ASCII_CONTROLS = bytes({*range(0x20), 0x7F} - {*b"\t\n"})
 _UNUSUAL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff]")
 _SPACE_AT_LINE_END = re.compile(r"\n(?<=[^\S\n]\n)")
 _BLANK_LINES = re.compile("\n{4,}")
+
+_OTHERS = "".join(value for name, value in MOJIBAKE_CATEGORIES.items() if not name.endswith("common"))
+SUSPECTS = re.compile(f"[{_OTHERS}Ђ]")
+"""What the second of two characters is that ftfy finds bad together; both are beyond ASCII."""
 
 
 def _suspect() -> re.Pattern[str]:
@@ -48,7 +53,6 @@ def _suspect() -> re.Pattern[str]:
             "end": "end_punctuation",
         }.items()
     }
-    others = "".join(value for name, value in MOJIBAKE_CATEGORIES.items() if not name.endswith("common"))
     pairs = (
         "[{others}{greek}][{bad}]",
         "[{bad}][{others}]",
@@ -68,11 +72,13 @@ def _suspect() -> re.Pattern[str]:
         "≈[°¢]",
         "‚[Äâó]",
     )
-    either = "|".join(f"(?<={pair})" for pair in pairs).format(others=others, **kinds)
-    return re.compile(f"[{others}Ђ](?:{either}|(?<=[\x80-\x9fÂÃÎÐØÙ√])|(?<=[Œœ])(?![A-Za-z]))")
+    either = "|".join(f"(?<={pair})" for pair in pairs).format(others=_OTHERS, **kinds)
+    return re.compile(f"[{_OTHERS}Ђ](?:{either}|(?<=[\x80-\x9fÂÃÎÐØÙ√])|(?<=[Œœ])(?![A-Za-z]))")
 
 
 _SUSPECT = _suspect()
+_REACH = 8
+"""No pattern of ftfy's is longer, and what is suspect stands in it."""
 # Only what undoes a wrong decoding: no quotes straightened, no HTML entities or wide letters replaced.
 _FTFY = ftfy.TextFixerConfig(
     unescape_html=False,
@@ -143,6 +149,30 @@ def _undo_wrong_decoding(text: str) -> str:
         end = text.find("\n", suspect.end())
         end = len(text) if end < 0 else end
         line = text[start:end]
-        done += [text[position:start], ftfy.fix_text(line, _FTFY) if is_bad(line) else line]
+        done += [text[position:start], _repaired(line) if _is_bad(line) else line]
         position = end
     return "".join(done) + text[position:] if done else text
+
+
+def _is_bad(line: str) -> bool:
+    """Ask ftfy's measure, which is slow, only around what is suspect; where much is, it sees the whole line at once."""
+    left = len(line) // (4 * _REACH)
+    for suspect in _SUSPECT.finditer(line):
+        if not left:
+            return is_bad(line)
+        left -= 1
+        if BADNESS_RE.search(line, max(0, suspect.start() - _REACH), suspect.end() + _REACH):
+            return True
+    return False
+
+
+def _repaired(line: str) -> str:
+    """Do what `ftfy.fix_text(line, _FTFY)` does, but stop where another round, most of its time, finds nothing."""
+    if len(line) > _FTFY.max_decode_length:
+        return ftfy.fix_text(line, _FTFY)
+    while True:
+        decoded = ftfy.fix_encoding(line)  # until there is nothing more of that kind
+        fixed = fix_surrogates(fix_c1_controls(decoded))
+        if fixed in (decoded, line):
+            return fixed
+        line = fixed

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from textus.config import Count, Natural, Positive, Range, Settings
 from textus.corpus.contamination.config import ContaminationConfig
-from textus.corpus.duplicates.config import DuplicatesConfig, LeakageConfig
+from textus.corpus.duplicates.config import DuplicatesConfig, LeakageConfig, SemanticConfig
 from textus.corpus.filters.config import FilterConfig
 from textus.corpus.passages.config import BoilerplateConfig, PassagesConfig
 from textus.corpus.privacy.config import PrivacyConfig
@@ -31,7 +31,8 @@ class CorpusConfig(Settings):
     fix_unicode: bool = True
     """Repair text that was decoded wrongly (â€™ for ’) and compose accents (NFC)."""
     deduplicate: Literal["near", "exact", "none"] = "near"
-    """Drop documents that are nearly the same as one that stays, only those of the same words, or none."""
+    """Drop documents that are nearly the same as one that stays, only those of the same words, or none: then what
+    training shares with files given to measure on is reported and stays."""
     minimum_characters: Natural = 1
     """Drop documents that are shorter than this after cleaning."""
     maximum_document_mb: Positive = 16.0
@@ -43,7 +44,8 @@ class CorpusConfig(Settings):
     minimum_split_documents: Count = 20
     """With fewer documents than this, the end of each document is held out instead of whole documents."""
     validation: tuple[str, ...] = ()
-    """Files or folders to measure on, instead of a share of the input; their duplicates leave training."""
+    """Files or folders to measure on, instead of a share of the input; what repeats them leaves training, as far as
+    `deduplicate` says."""
     unreadable: Literal["stop", "skip"] = "stop"
     """What to do at a file or record that cannot be read: stop with its name, or skip it and report it."""
     priority: tuple[str, ...] = ()
@@ -60,6 +62,8 @@ class CorpusConfig(Settings):
     """Against which evaluation sets documents are held."""
     duplicates: DuplicatesConfig = field(default_factory=DuplicatesConfig)
     """How near duplicates are found, and which are dropped."""
+    semantic: SemanticConfig = field(default_factory=SemanticConfig)
+    """Which documents are dropped for saying the same as another in other words."""
     split: SplitConfig = field(default_factory=SplitConfig)
     """What decides which documents are held out."""
     leakage: LeakageConfig = field(default_factory=LeakageConfig)
@@ -71,6 +75,11 @@ class CorpusConfig(Settings):
         super().__post_init__()
         if self.encoding != "auto":
             _check_encoding(self.encoding)
+        if self.semantic.is_on and self.deduplicate == "none":
+            raise ConfigError(
+                "CorpusConfig: `semantic.model` drops what means the same, and `deduplicate` is none",
+                hint="leave one of the two out",
+            )
 
     @property
     def maximum_bytes(self) -> int:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
+
+import numpy as np
 
 _DIGEST = 16
 _SPACES = bytes.maketrans(b"\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f", b" " * 9)
@@ -17,6 +20,8 @@ _OTHER_SPACES = tuple(
         rb"\xe3\x80\x80",
     )
 )
+_SPACE, _BETWEEN = ord(" "), b"\xff"
+"""No byte of UTF-8 is 0xFF."""
 
 
 def content_digest(text: str) -> bytes:
@@ -27,15 +32,25 @@ def content_digest(text: str) -> bytes:
     >>> content_digest("to be,\n  or not") == content_digest("to be, or not ")
     True
     """
-    return hashlib.blake2b(_single_spaced(text), digest_size=_DIGEST).digest()
+    return content_digests([text.encode("utf-8", "surrogatepass")])
 
 
-def _single_spaced(text: str) -> bytes:
-    """Return what `" ".join(text.split())` encodes to, without making a string of every word."""
-    words = text.encode("utf-8", "surrogatepass").translate(_SPACES)
-    if not text.isascii():
+def content_digests(texts: Iterable[bytes]) -> bytes:
+    """Return the digests of many texts, given in UTF-8, one behind the other."""
+    found = [hashlib.blake2b(text, digest_size=_DIGEST).digest() for text in _single_spaced(texts)]
+    return b"".join(found)
+
+
+def _single_spaced(texts: Iterable[bytes]) -> list[bytes]:
+    """Return what `" ".join(text.split())` makes of each, without making a string of every word."""
+    joined = _BETWEEN.join(texts).translate(_SPACES)
+    if not joined.isascii():
         for pattern in _OTHER_SPACES:
-            words = pattern.sub(b" ", words)
-    while b"  " in words:
-        words = words.replace(b"  ", b" ")
-    return words.strip(b" ")
+            joined = pattern.sub(b" ", joined)
+    # A space behind a space goes.
+    is_space = np.frombuffer(joined, np.uint8) == _SPACE
+    again = is_space[1:] & is_space[:-1]
+    if again.any():
+        kept = np.append(True, ~again)
+        joined = np.frombuffer(joined, np.uint8)[kept].tobytes()
+    return [text.strip(b" ") for text in joined.split(_BETWEEN)]

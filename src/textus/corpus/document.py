@@ -8,6 +8,8 @@ from typing import Any
 
 from textus import fingerprint
 
+_ID_LETTERS = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -26,9 +28,14 @@ class Document:
     @property
     def id(self) -> str:
         """Return the hash of the text: equal texts have equal ids, wherever they come from."""
-        return fingerprint.of_text(self.text)[:32]
+        return id_of(self.text.encode("utf-8", "surrogatepass"))
 
     @property
     def num_bytes(self) -> int:
         """Return the size of the text in UTF-8."""
         return len(self.text) if self.text.isascii() else len(self.text.encode("utf-8", "surrogatepass"))
+
+
+def id_of(text: bytes) -> str:
+    """Return the id of a document from its text in UTF-8."""
+    return fingerprint.of_bytes(text)[:_ID_LETTERS]

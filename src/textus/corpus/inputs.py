@@ -51,6 +51,11 @@ class Part:
     """Bytes on disk that reading it takes, about: for progress, and to share out the work."""
 
     @property
+    def is_cut_text(self) -> bool:
+        """Tell whether this is a range of a text whose documents end where it says so, and not at each line."""
+        return self.unit == "bytes" and InputFile(self.path, self.name).suffix not in LINES
+
+    @property
     def identity(self) -> list[Any]:
         """Return what tells this part's content from any other's without reading it: JSON, to be hashed."""
         return [self.place, self.size, self.version, self.unit, self.start, self.stop, self.name]

@@ -11,6 +11,7 @@ Documents are numbered in the order of the input, so that the result does not de
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ from textus.corpus.corpus import CORPUS_VERSION, KIND, REPORT, Corpus
 from textus.corpus.document import Document
 from textus.corpus.inputs import Part
 from textus.corpus.log import ReadLog
-from textus.corpus.steps import leak, near, options
+from textus.corpus.steps import leak, near, options, pieces
 from textus.corpus.steps.decide import DECISIONS, SUMMARY, Case, decide
 from textus.corpus.steps.exact import ranks, representatives
-from textus.corpus.steps.measure import DOCUMENTS, LOG, Files, Piece, Source, Staged, Unpacking, measure, unpack
-from textus.corpus.steps.options import Reference, Removal, listed, parts_of
+from textus.corpus.steps.measure import DOCUMENTS, LOG, Piece, Source, Staged, measure
+from textus.corpus.steps.options import Models, Removal, listed, parts_of
 from textus.corpus.steps.seal import Sealing, seal
 from textus.corpus.steps.table import Measured, gather, number_pieces
 from textus.corpus.steps.write import Writing, write
@@ -39,9 +40,6 @@ from textus.corpus.work.task import Task, perform
 from textus.errors import InputError, TextusError
 from textus.progress import SILENT, Progress
 
-_MOST_PIECES = 4096
-_UNPACKED = 4
-"""How much larger a piece of unpacked text may be than one on disk, for most of it is packed."""
 FIRST = "first.npy"
 
 
@@ -50,17 +48,17 @@ def build(
     directory: Path,
     config: CorpusConfig,
     progress: Progress = SILENT,
-    reference: Reference | None = None,
+    models: Models = Models(),  # noqa: B008 - frozen
 ) -> Corpus:
     """Make a corpus of files and folders, or reopen it when neither they nor the settings have changed."""
     log = ReadLog(stop=config.unreadable == "stop")
     given = listed(config.validation, config)
     parts = parts_of(inputs, config, log)
     parts = [part for part in parts if part.place not in {part.place for part in given}]
-    key = _key([part.identity for part in parts], given, config)
+    key = _key([part.identity for part in parts], given, config, models)
     if storage.is_fresh(directory, KIND, key):
         return Corpus.open(directory)
-    return _Pipeline(directory, config, progress, log, reference).make([(given, True), (parts, False)], key)
+    return _Pipeline(directory, config, progress, log, models).make([(given, True), (parts, False)], key)
 
 
 def build_from(
@@ -69,15 +67,15 @@ def build_from(
     directory: Path,
     config: CorpusConfig,
     progress: Progress = SILENT,
-    reference: Reference | None = None,
+    models: Models = Models(),  # noqa: B008 - frozen
 ) -> Corpus:
     """Make a corpus of documents that `key` identifies, or reopen it without asking for the first of them."""
     log = ReadLog(stop=config.unreadable == "stop")
     given = listed(config.validation, config)
-    full_key = _key(key, given, config)
+    full_key = _key(key, given, config, models)
     if storage.is_fresh(directory, KIND, full_key):
         return Corpus.open(directory)
-    pipeline = _Pipeline(directory, config, progress, log, reference)
+    pipeline = _Pipeline(directory, config, progress, log, models)
     return pipeline.make([(given, True), (pipeline.staged(documents, key), False)], full_key)
 
 
@@ -102,12 +100,11 @@ def mark_first(place: Path, payload: tuple[tuple[Measured, ...], tuple[str, ...]
 class _Pipeline:
     """The steps of one run."""
 
-    def __init__(
-        self, directory: Path, config: CorpusConfig, progress: Progress, log: ReadLog, reference: Reference | None
-    ) -> None:
+    def __init__(self, directory: Path, config: CorpusConfig, progress: Progress, log: ReadLog, models: Models) -> None:
         self.directory, self.config, self.progress, self.log = directory, config, progress, log
-        self.reference = reference
-        self.bench = Bench(directory.with_name(directory.name + WORK), chosen(config.work), progress)
+        self.models = models
+        root = directory.absolute().with_name(directory.name + WORK)
+        self.bench = Bench(root, chosen(config.work, root), progress)
 
     def staged(self, documents: Iterable[Document], key: str) -> list[Staged]:
         """Keep documents that come from Python; no other process could take them."""
@@ -118,17 +115,20 @@ class _Pipeline:
     def make(self, inputs: Sequence[tuple[Sequence[Part | Staged], bool]], key: str) -> Corpus:
         """Take all steps from the inputs, each with whether it is held out, and put the result in its place."""
         try:
-            pieces = [piece for parts, held_out in inputs for piece in self._pieces(parts, held_out)]
-            measured = self._measure(pieces)
+            sources = [(source, held_out) for parts, held_out in inputs for source in self._sources(parts)]
+            measured = self._measure([Piece(source, held_out, self.config) for source, held_out in sources])
             first = self._first(measured)
             pairs, compared = self._compare(measured, first)
-            scored = options.scores(self.bench, measured, self.config, self.reference)
+            scored = options.scores(self.bench, measured, self.config, self.models.reference)
             contaminated = options.evaluation_sets(self.bench, measured, self.config, first)
-            decided = self._decide(Case(measured, pairs, compared, contaminated, scored, self.config))
+            case = Case(measured, pairs, compared, contaminated, scored, self.config)
+            decided = self._decide(case)
+            if self.models.embedding:
+                alike = options.same_meaning(self.bench, measured, self.config, self.models.embedding, first, decided)
+                decided = self._decide(replace(case, alike=alike))
             passages = options.repeated_passages(self.bench, measured, self.config.passages, decided)
             lines = options.repeated_lines(self.bench, measured, self.config, first)
-            removal = Removal(contaminated, passages, lines)
-            self._publish(measured, decided, removal, key)
+            self._publish(measured, decided, Removal(contaminated, passages, lines), key)
             corpus = Corpus.open(self.directory)
             keep_trail(corpus, measured, decided / DECISIONS)
         except TextusError:
@@ -144,37 +144,8 @@ class _Pipeline:
             self.bench.tidy() if self.config.work.keep else self.bench.clear()
         return corpus
 
-    def _pieces(self, parts: Sequence[Part | Staged], held_out: bool) -> list[Piece]:
-        """Put parts together to pieces of about `task_mb`; unpack those that are larger."""
-        size = self._piece_bytes(parts)
-        large = [part for part in parts if isinstance(part, Part) and part.weight > 1.5 * size]
-        unpackings = [Unpacking(part, self.config, int(_UNPACKED * size)) for part in large]
-        jobs = [Job(one, one.key, one.part.weight) for one in unpackings]
-        unpacked = dict(zip(large, self.bench.each("unpack", "unpacked", unpack, jobs), strict=True))
-        sources: list[Source] = []
-        group: list[Part] = []
-        for part in parts:
-            if group and (part in unpacked or isinstance(part, Staged) or sum(one.weight for one in group) >= size):
-                sources.append(Files(tuple(group)))
-                group = []
-            if isinstance(part, Staged):
-                sources.append(part)
-            elif part in unpacked:
-                place = unpacked[part]
-                self.log.add(ReadLog.from_dict(storage.read_json(place / LOG)["log"]))
-                sources += [Staged(path, place.name) for path in document_files(place, DOCUMENTS)]
-            else:
-                group.append(part)
-        return [
-            Piece(source, held_out, self.config) for source in (*sources, *([Files(tuple(group))] if group else []))
-        ]
-
-    def _piece_bytes(self, parts: Sequence[Part | Staged]) -> float:
-        """Return the size of pieces: as set, or 2, 4, 8, ... times as much where there would be too many."""
-        size = self.config.work.task_mb * MEGABYTE
-        while sum(part.weight for part in parts) > _MOST_PIECES * size:
-            size *= 2
-        return size
+    def _sources(self, parts: Sequence[Part | Staged]) -> list[Source]:
+        return pieces.divide(self.bench, parts, self.config, self.log)
 
     def _measure(self, pieces: Sequence[Piece]) -> tuple[Measured, ...]:
         tasks = [self.bench.task("measured", measure, piece, piece.key, piece.source.size) for piece in pieces]
@@ -202,11 +173,11 @@ class _Pipeline:
     def _compare(self, pieces: tuple[Measured, ...], first: Path) -> tuple[Path, tuple[Path, ...]]:
         """Compare what may be nearly the same: whether it is dropped or not, it must not straddle the split."""
         config, bench = self.config.duplicates, self.bench
-        key = [first.parent.name, config.signature]
+        key = [near.VERSION, first.parent.name, config.signature]
         searches = near.plan_searches(pieces, first, config, int(self.config.work.memory_mb * MEGABYTE))
         jobs = [Job(one, [key, one.bands, one.part, one.parts], near.search_bytes(one)) for one in searches]
         found = bench.each("nearly the same", "candidates", near.search, jobs)
-        pairs = bench.one("pairs", "pairs", near.join, found, key)
+        pairs = bench.one("pairs", "pairs", near.join, (found, pieces[-1].stop), [key, pieces[-1].stop])
         spellings = [near.Spelling(piece, pairs, config.words) for piece in pieces]
         jobs = [Job(one, [key, one.piece.start], one.piece.num_bytes) for one in spellings]
         spelt = bench.each("spell", "spelt", near.spell, jobs)
@@ -218,19 +189,21 @@ class _Pipeline:
     def _decide(self, case: Case) -> Path:
         scored = [place.name for places in case.scored for place in places]
         names = [[piece.place.name for piece in case.pieces], [place.name for place in case.compared], scored]
+        names.append([case.alike.name] if case.alike else [])
         return self.bench.one("decide", "decided", decide, case, [names, settings_key(self.config)])
 
     def _publish(self, pieces: Sequence[Measured], decided: Path, removal: Removal, key: str) -> None:
         by_tails, bench = storage.read_json(decided / SUMMARY)["how"] == "tails", self.bench
+        cuts = removal.cuts(self.config.passages)
         writings = [
-            Writing(piece, decided / DECISIONS, group, removal.cuts, removal.lines, by_tails, self.config)
+            Writing(piece, decided / DECISIONS, group, cuts, removal.lines, by_tails, self.config)
             for group, piece in enumerate(pieces)
         ]
         sizes = [piece.num_bytes for piece in pieces]
-        base = [decided.name, [place.name for place in (*removal.cuts, removal.lines) if place]]
+        base = [decided.name, removal.names]
         jobs = [Job(one, [*base, one.group], size) for one, size in zip(writings, sizes, strict=True)]
         written = bench.each("write", "written", write, jobs)
-        held_out = bench.one("held out", "held_out", leak.spell_held_out, (written, self.config), base)
+        held_out = bench.one("held out", "held_out", leak.spell_held_out, (written, self.config), [*base, leak.VERSION])
         looks = [leak.Look(place, held_out, self.config) for place in written]
         jobs = [Job(one, one.written.name, size) for one, size in zip(looks, sizes, strict=True)]
         looked = bench.each("leakage", "looked", leak.look, jobs)
@@ -243,8 +216,9 @@ class _Pipeline:
             )
 
 
-def _key(identity: Any, given: Sequence[Part], config: CorpusConfig) -> str:
-    return fingerprint.of_value([CORPUS_VERSION, identity, [part.identity for part in given], settings_key(config)])
+def _key(identity: Any, given: Sequence[Part], config: CorpusConfig, models: Models) -> str:
+    files = [identity, [part.identity for part in given]]
+    return fingerprint.of_value([CORPUS_VERSION, *files, settings_key(config), models.keys])
 
 
 def settings_key(config: CorpusConfig) -> list[Any]:

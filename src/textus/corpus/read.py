@@ -70,6 +70,19 @@ def read_part(
     advance(left)
 
 
+def extent(part: Part) -> int:
+    """Return how many bytes the documents take that begin in a part of a text, or its weight where it cannot be read.
+
+    Where one is long this is more than the part spans, and nothing where all of it belongs to one that began before.
+    """
+    file = InputFile(part.path, part.name, opener=part.opened)
+    try:
+        _set_range(file, part, next_document)
+    except InputError:
+        return part.weight  # reading it will say what is wrong
+    return file.stop - file.start
+
+
 def _documents(part: Part, file: InputFile, config: CorpusConfig, log: ReadLog) -> Iterator[Document]:
     if part.unit == "file":
         yield from content(file, config, log)

@@ -14,7 +14,8 @@ HOW = {
     "time": "The newest documents were held out, up to the share of bytes.",
     "tails": "There are too few documents to hold out whole ones: the end of each was held out. Neighbouring passages "
     "of one text are alike, so this measures an easier thing than new documents would be.",
-    "given": "The validation part is the one that was given; what is the same or nearly the same left training.",
+    "given": "The validation part is the one that was given; what repeats it left training as far as "
+    "corpus.deduplicate says.",
 }
 _MOST_GROUPS = 20
 
@@ -119,6 +120,12 @@ def next_steps(record: Mapping[str, Any]) -> list[str]:
         found.append("personal data was found and kept: corpus.privacy.policy=redact puts placeholders in its place")
     if kept < 0.5 * read:
         found.append("more than half of the documents were dropped: look at the examples above whether rightly so")
+    seen = record["leakage"].get("of these seen in training", 0)
+    if seen and record["how"] in ("given", "group", "time"):
+        found.append(
+            f"{seen} of {record['leakage']['held-out documents']} held-out documents stand in training, so a score on "
+            "them is too good: corpus.deduplicate=near takes out of training what is nearly like them"
+        )
     if record["how"] == "tails":
         found.append("for a harder and more honest measure, give whole documents with corpus.validation=FILES")
     return found

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -13,8 +15,8 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet
 
-from textus.corpus.arrow import texts
-from textus.corpus.document import Document
+from textus.corpus.arrow import encoded_texts, texts
+from textus.corpus.document import Document, id_of
 from textus.errors import ArtefactError
 
 _SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "text", "source", "meta")])
@@ -37,8 +39,7 @@ class Row(NamedTuple):
     @classmethod
     def of(cls, document: Document) -> Row:
         """Return the row that keeps a document."""
-        meta = _AS_JSON(dict(document.meta)) if document.meta else _NO_META
-        return cls(document.id, document.text, document.source, meta)
+        return cls(document.id, document.text, document.source, meta_of(document))
 
     @property
     def document(self) -> Document:
@@ -50,6 +51,11 @@ class Row(NamedTuple):
         return self._replace(id=Document(text, self.source).id, text=text)
 
 
+def meta_of(document: Document) -> str:
+    """Return what else is known of a document as JSON."""
+    return _AS_JSON(dict(document.meta)) if document.meta else _NO_META
+
+
 class DocumentWriter:
     """Append documents to `NAME-00000.parquet`, `NAME-00001.parquet`, ... in a directory."""
 
@@ -58,19 +64,26 @@ class DocumentWriter:
         self.num_bytes = 0
         self._directory, self._name, self._most_bytes = directory, name, file_bytes
         self._ids = hashlib.sha256()
-        self._rows: list[Row] = []
+        self._rows: list[tuple[str, bytes, str, str]] = []
         self._row_bytes = self._file_bytes = self._num_files = 0
         self._writer: pa.parquet.ParquetWriter | None = None
 
-    def append(self, document: Document) -> None:
-        """Add one document."""
-        self.append_row(Row.of(document))
+    def append(self, document: Document) -> bytes:
+        """Add one document; return its text in UTF-8."""
+        text = document.text.encode("utf-8", "surrogatepass")
+        self._add(id_of(text), document.text, text, document.source, meta_of(document))
+        return text
 
     def append_row(self, row: Row) -> None:
         """Add one document as it was kept elsewhere."""
-        size = len(row.text) if row.text.isascii() else len(row.text.encode("utf-8", "surrogatepass"))
-        self._rows.append(row)
-        self._ids.update(row.id.encode("ascii"))
+        self._add(row.id, row.text, row.text.encode("utf-8", "surrogatepass"), row.source, row.meta)
+
+    def _add(self, identity: str, text: str, encoded: bytes, source: str, meta: str) -> None:
+        size = len(encoded)
+        if b"\xed" in encoded:  # as a lone surrogate begins, which a column of texts cannot hold, and so is escaped
+            encoded = text.encode("utf-8", "backslashreplace")
+        self._rows.append((identity, encoded, source, meta))
+        self._ids.update(identity.encode("ascii"))
         self.count += 1
         self.num_bytes += size
         self._row_bytes += size
@@ -110,7 +123,8 @@ class DocumentWriter:
                 write_page_checksum=True,
             )
             self._num_files, self._file_bytes = self._num_files + 1, 0
-        columns = [texts(column) for column in zip(*self._rows, strict=True)]
+        identities, encoded, sources, metas = zip(*self._rows, strict=True)
+        columns = [texts(identities), encoded_texts(encoded), texts(sources), texts(metas)]
         self._writer.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA))
         self._file_bytes += self._row_bytes
         self._rows, self._row_bytes = [], 0
@@ -135,6 +149,22 @@ def read_texts(directory: Path, name: str) -> Iterator[str]:
             yield text
 
 
+def read_some(directory: Path, name: str, numbers: Collection[int]) -> dict[int, Row]:
+    """Return some of the documents by their place among all; only the row groups that hold them are read."""
+    found: dict[int, Row] = {}
+    wanted, first = sorted(numbers), 0
+    for path in document_files(directory, name) if wanted else ():
+        with _opened(path) as file:
+            for group in range(file.num_row_groups):
+                after = first + file.metadata.row_group(group).num_rows
+                if own := wanted[bisect_left(wanted, first) : bisect_left(wanted, after)]:
+                    table = file.read_row_group(group, columns=list(Row._fields), use_threads=False)
+                    for number in own:  # `take` would load the functions of Arrow, and with them pandas
+                        found[number] = Row(*(column[number - first].as_py() for column in table.columns))
+                first = after
+    return found
+
+
 def read_file(path: Path) -> Iterator[Document]:
     """Yield the documents of one of its files."""
     for row in itertools.starmap(Row, read_columns(path, *Row._fields)):
@@ -143,11 +173,17 @@ def read_file(path: Path) -> Iterator[Document]:
 
 def read_columns(path: Path, *columns: str) -> Iterator[tuple[str, ...]]:
     """Yield some columns of one of its files, a row at a time."""
+    with _opened(path) as file:
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=list(columns), use_threads=False)
+            yield from zip(*(table.column(name).to_pylist() for name in columns), strict=True)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pa.parquet.ParquetFile]:
     try:
         with pa.parquet.ParquetFile(path, pre_buffer=False, page_checksum_verification=True) as file:
-            for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=list(columns), use_threads=False)
-                yield from zip(*(table.column(name).to_pylist() for name in columns), strict=True)
+            yield file
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ArtefactError(
             f"{path}: damaged: {str(error).splitlines()[0]}", hint="delete the corpus and make it again"

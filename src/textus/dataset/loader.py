@@ -23,26 +23,41 @@ class Loader:
     """The rows of this rank at each step: step s shows windows s * rows_per_step up to (s + 1) * rows_per_step.
 
     `rows_per_step` counts the rows of all ranks together, and the ranks' rows, one rank after the other, are the same
-    global batch whatever the number of ranks.
+    global batch whatever the number of ranks. Where they cannot be shared equally, some ranks have one more. Where
+    batches grow, `rows_before(s)` says where the windows of step s begin, and `rows_per_step` the rows of the largest.
     """
 
-    def __init__(self, windows: Windows | Mixture, rows_per_step: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self,
+        windows: Windows | Mixture,
+        rows_per_step: int,
+        rank: int = 0,
+        world: int = 1,
+        rows_before: Callable[[int], int] | None = None,
+    ) -> None:
         assert rows_per_step > 0 and 0 <= rank < world
-        if rows_per_step % world:
+        if rows_per_step < world:
             raise ConfigError(
-                f"{rows_per_step} rows a step cannot be shared equally by {world} processes",
-                hint=f"use {max(rows_per_step // world, 1) * world} rows a step, or another number of processes",
+                f"{rows_per_step} windows a step cannot be shared by {world} processes",
+                hint="raise training.batch_tokens, or use fewer processes",
             )
         self.windows = windows
         self.rows_per_step = rows_per_step
         self.rank = rank
         self.world = world
+        self.rows_before = rows_before if rows_before is not None else lambda step: step * rows_per_step
 
     def numbers(self, step: int) -> Indices:
         """Return the numbers of the windows that this rank sees at `step`."""
-        rows = self.rows_per_step // self.world
-        first = step * self.rows_per_step + self.rank * rows
-        return np.arange(first, first + rows)
+        first = self.rows_before(step)
+        rows = self.rows_before(step + 1) - first
+        begin, end = (first + rows * rank // self.world for rank in (self.rank, self.rank + 1))
+        if begin == end:
+            raise ConfigError(
+                f"step {step + 1} has {rows} windows for {self.world} processes",
+                hint="raise training.batch_start or training.batch_tokens, or use fewer processes",
+            )
+        return np.arange(begin, end)
 
     def window(self, step: int) -> Window:
         """Return the rows of this rank at `step`."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 import dataclasses
 import math
 from array import array
+from collections.abc import Mapping
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int, Integer
+from jaxtyping import Bool, Float, Int, Integer
 from numpy import ndarray
 
 from textus.errors import CorpusError, DivergenceError
+from textus.evaluation.contamination import Contamination
 from textus.report import Score
 
 BLOCK_BYTES = 4096
@@ -63,6 +65,35 @@ class Units:
     num_bytes: Int[ndarray, " units"]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Blocks:
+    """Sums over blocks of text, in order, and the document that each is of."""
+
+    nats: Float[ndarray, " blocks"]
+    tokens: Int[ndarray, " blocks"]
+    num_bytes: Int[ndarray, " blocks"]
+    document: Int[ndarray, " blocks"]
+
+    @property
+    def document_bytes(self) -> Int[ndarray, " documents"]:
+        """Return the size of each document."""
+        return np.bincount(self.document, weights=self.num_bytes).astype(np.int64)
+
+    def of(self, which: Bool[ndarray, " documents"]) -> Blocks:
+        """Return the blocks of some documents, which are numbered anew."""
+        kept, numbers = which[self.document], np.cumsum(which) - 1
+        return Blocks(self.nats[kept], self.tokens[kept], self.num_bytes[kept], numbers[self.document[kept]])
+
+    def units(self) -> Units:
+        """Return the sums by document, or by block where there are few documents."""
+        if not len(self.document) or self.document[-1] + 1 < MINIMUM_DOCUMENTS:
+            return Units("block", self.nats, self.tokens, self.num_bytes)
+        nats, tokens, num_bytes = (
+            np.bincount(self.document, weights=values) for values in (self.nats, self.tokens, self.num_bytes)
+        )
+        return Units("document", nats, tokens.astype(np.int64), num_bytes.astype(np.int64))
+
+
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
     """What was measured on one text: `loss`, `perplexity` and `bits_per_byte`."""
@@ -77,6 +108,26 @@ class Evaluation:
     note: str
     """How the errors were estimated."""
     units: Units
+    blocks: Blocks | None = None
+    """What the scores are sums of; none for predictions of hidden tokens, which are no parts of a text's likelihood."""
+    leakage: Mapping[str, Any] | None = None
+    """What of the documents held out with this text stands in training, as the corpus was made; none for texts that
+    came later."""
+    contamination: Contamination | None = None
+    """What training has of this text; none where there is no corpus to look in."""
+
+    def part(self, which: Bool[ndarray, " documents"], data: str) -> tuple[Score, ...]:
+        """Return the same scores of some of the documents; `data` is their fingerprint."""
+        assert self.blocks is not None
+        return scores_of(self.blocks.of(which).units(), self.scores[0].tokenizer, data)
+
+    def notes(self) -> list[str]:
+        """Say what a reader of the scores has to know."""
+        return [
+            self.note,
+            *([leakage_words(self.leakage)] if self.leakage else []),
+            *([str(self.contamination)] if self.contamination else []),
+        ]
 
     def score(self, name: str) -> Score:
         """Return the score of this name."""
@@ -90,8 +141,34 @@ class Evaluation:
             "bytes": self.num_bytes,
             "documents": self.documents,
             "seconds": self.seconds,
-            "note": self.note,
+            "note": "; ".join(self.notes()),
+            "leakage": dict(self.leakage) if self.leakage else None,
+            "contamination": self.contamination.as_dict() if self.contamination else None,
         }
+
+
+def scores_of(units: Units, tokenizer: str, data: str) -> tuple[Score, ...]:
+    """Return loss, perplexity and bits per byte, each with its error."""
+    (loss, loss_error), (per_byte, byte_error) = (
+        ratio(units.nats, units.tokens.astype(np.float64)),
+        ratio(units.nats / math.log(2), units.num_bytes.astype(np.float64)),
+    )
+    perplexity = math.exp(loss) if loss < 700 else math.inf
+    found = (
+        ("loss", loss, loss_error, "nats/token"),
+        ("perplexity", perplexity, perplexity * loss_error, "per token"),
+        ("bits_per_byte", per_byte, byte_error, "bits/byte"),
+    )
+    return tuple(Score(*parts, tokenizer, data) for parts in found)
+
+
+def leakage_words(leakage: Mapping[str, Any]) -> str:
+    """Say how much of what was held out training shows."""
+    held_out, seen = leakage["held-out documents"], leakage["of these seen in training"]
+    return (
+        f"leakage: training shows {seen} of {held_out} held-out documents ({leakage['share of bytes']:.2%} of their "
+        "bytes), by what is nearly the same"
+    )
 
 
 def ratio(numerators: Float[ndarray, " units"], denominators: Float[ndarray, " units"]) -> tuple[float, float]:
@@ -147,35 +224,22 @@ class Tally:
             )
         np.add.at(np.frombuffer(self._nats, dtype=np.float64), blocks, nats)
 
-    def units(self) -> Units:
-        """Return the sums by document, or by block where there are few documents."""
+    def blocks(self) -> Blocks:
+        """Return the sums so far."""
         nats, tokens = np.frombuffer(self._nats, np.float64), np.frombuffer(self._tokens, np.int64)
         num_bytes, document = np.frombuffer(self._bytes, np.int64), np.frombuffer(self._documents, np.int64)
-        if self._opened < MINIMUM_DOCUMENTS:
-            return Units("block", nats.copy(), tokens.copy(), num_bytes.copy())
-        by_document = (np.bincount(document, weights=values) for values in (nats, tokens, num_bytes))
-        summed, counted, sized = by_document
-        return Units("document", summed, counted.astype(np.int64), sized.astype(np.int64))
+        return Blocks(nats.copy(), tokens.copy(), num_bytes.copy(), document.copy())
 
     def evaluation(self, data: str, seconds: float) -> Evaluation:
         """Close the books: `data` is the fingerprint of the text.
 
         Raises `CorpusError` where there was no text.
         """
-        units = self.units() if self._opened else None
-        if units is None or not units.num_bytes.sum():
+        blocks = self.blocks()
+        if not blocks.num_bytes.sum():
             raise CorpusError("there is no text to measure", hint="give documents that are not empty")
-        (loss, loss_error), (per_byte, byte_error) = (
-            ratio(units.nats, units.tokens.astype(np.float64)),
-            ratio(units.nats / math.log(2), units.num_bytes.astype(np.float64)),
-        )
-        perplexity = math.exp(loss) if loss < 700 else math.inf
-        found = (
-            ("loss", loss, loss_error, "nats/token"),
-            ("perplexity", perplexity, perplexity * loss_error, "per token"),
-            ("bits_per_byte", per_byte, byte_error, "bits/byte"),
-        )
-        scores = tuple(Score(*parts, self._vocabulary.fingerprint, data) for parts in found)
+        units = blocks.units()
+        scores = scores_of(units, self._vocabulary.fingerprint, data)
         note = f"errors are over {self._opened} documents"
         if units.kind == "block":
             note = (
@@ -183,4 +247,4 @@ class Tally:
                 f"documents are only {self._opened}; how far documents differ from each other is not in them"
             )
         totals = int(units.tokens.sum()), int(units.num_bytes.sum())
-        return Evaluation(scores, *totals, self._opened, seconds, note, units)
+        return Evaluation(scores, *totals, self._opened, seconds, note, units, blocks)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from textus.config import Count, Positive, Range, Settings
+from textus.config import Count, Natural, Positive, Range, Settings
 from textus.errors import ConfigError
+
+Scaling = Literal["none", "linear", "yarn"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,12 @@ class ModelConfig(Settings):
     """Width inside the feed-forward."""
     rope_theta: Positive = 10000.0
     """Base of the rotary wavelengths; longer contexts want a larger one."""
+    rope_scaling: Scaling = "none"
+    """How the wavelengths are stretched for a longer context than the weights learnt first (`model/rotary.py`)."""
+    rope_factor: Annotated[float, Range(1)] = 1.0
+    """How many times longer the context is."""
+    rope_original_context: Natural = 0
+    """With `yarn`: the context that the weights learnt first."""
     norm_epsilon: Positive = 1e-6
     """What is added to a mean square before its root is taken."""
     tied_embeddings: bool = True
@@ -57,6 +65,11 @@ class ModelConfig(Settings):
             raise ConfigError(
                 f"ModelConfig: `head_size` must be even, since rotary positions turn pairs; got {self.head_size}",
                 hint=f"head_size={self.head_size + 1}",
+            )
+        if self.rope_scaling == "yarn" and (not self.rope_original_context or self.rope_theta <= 1):
+            raise ConfigError(
+                "ModelConfig: `rope_scaling` yarn needs `rope_original_context`, and a `rope_theta` above 1",
+                hint="set the context that the weights learnt first, or rope_scaling=none",
             )
         if self.family == "modernbert":
             self._check_encoder()

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from textus.model.aids import Aids
 from textus.model.attention import Attention, Sight, causal_bias, document_bias
 from textus.model.cache import KeyValueCache
 from textus.model.config import ModelConfig
@@ -82,7 +83,9 @@ class Transformer(nn.Module):
         self.norm = norm(config.hidden_size, config.norm_epsilon)
         self.head = Linear(config.hidden_size, config.vocab_size)
         self.tie()
-        self._rotary = Rotary(config.head_size, config.context_length, config.rope_theta)
+        self.aids: Aids | None = None
+        """What only training has, beside the model."""
+        self._rotary = Rotary(config)
         self.initialise(seed)
 
     def tie(self) -> None:
@@ -188,6 +191,10 @@ class Transformer(nn.Module):
         """Return an empty cache for `batch` rows of the whole context."""
         weight = self.embedding.weight
         return KeyValueCache(self.config, batch, self.config.context_length, weight.device, compute_dtype(weight))
+
+    def own_parameters(self) -> dict[str, nn.Parameter]:
+        """Return the parameters that make the model, each once, without those of the aids."""
+        return {name: value for name, value in self.named_parameters() if not name.startswith("aids.")}
 
     def parameter_roles(self) -> dict[str, Role]:
         """Say of each parameter what it is for; a head that is tied is an embedding."""

@@ -9,7 +9,8 @@ import torch
 
 from textus.dataset.window import Window
 from textus.model.transformer import Transformer
-from textus.objectives.cross_entropy import linear_cross_entropy
+from textus.objectives.cross_entropy import linear_cross_entropy, penalised_cross_entropy
+from textus.objectives.further import further_loss
 from textus.objectives.objective import IGNORE, Batch, Loss
 
 _MOST_ASKED = 0.75
@@ -51,4 +52,11 @@ def labelled_loss(model: Transformer, batch: Batch) -> Loss:
         asked = torch.nonzero_static(labels != IGNORE, size=batch.num_labels).squeeze(1)
         hidden, labels = hidden[asked], labels[asked]
         weights = None if weights is None else weights[asked]
-    return Loss(linear_cross_entropy(model.before_head(hidden), model.head.weight, labels, weights), batch.count)
+    hidden, matrix = model.before_head(hidden), model.head.weight
+    aids = model.aids if model.training else None
+    if aids is None:
+        return Loss(linear_cross_entropy(hidden, matrix, labels, weights), batch.count)
+    total, told = penalised_cross_entropy(hidden, matrix, labels, aids.z_loss, weights)
+    if len(aids.heads):
+        total = total + further_loss(model, aids, states, batch)
+    return Loss(total, batch.count, told)

@@ -34,58 +34,95 @@ def linear_cross_entropy(
     >>> linear_cross_entropy(torch.zeros(2, 3), torch.zeros(4, 3), torch.tensor([0, 1])) / 2  # log 4
     tensor(1.3863)
     """
+    total, _ = penalised_cross_entropy(hidden, weight, labels, 0.0, factors)
+    return total
+
+
+def penalised_cross_entropy(
+    hidden: Float[Tensor, "rows hidden"],
+    weight: Float[Tensor, "vocab hidden"],
+    labels: Int[Tensor, " rows"],
+    z_loss: float,
+    factors: Float[Tensor, " rows"] | None = None,
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Return `linear_cross_entropy` with the z-loss, and without it and its gradient.
+
+    The z-loss is `z_loss` times the sum of the squared logarithms of the softmax's denominators: it keeps them near 1,
+    and logits where half precision resolves them (Chowdhery et al. 2022, arXiv 2204.02311, section 5).
+
+    >>> penalised_cross_entropy(torch.zeros(1, 3), torch.zeros(4, 3), torch.tensor([0]), 0.5)  # log 4 + log(4)^2 / 2
+    (tensor(2.3472), tensor(1.3863))
+    """
     if labels.device.type == "cpu" and bool((labels < 0).any()):
         asked = labels >= 0
         hidden, labels, factors = hidden[asked], labels[asked], None if factors is None else factors[asked]
     if torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad):
-        total: Tensor = _LinearCrossEntropy.apply(hidden, weight, labels, factors)  # type: ignore[no-untyped-call]
-        return total
-    total, _, _ = _sum(hidden, weight, labels, factors, with_gradients=False)
-    return total
+        found: tuple[Tensor, Tensor] = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
+            hidden, weight, labels, factors, z_loss
+        )
+        return found
+    plain, penalty, _, _ = _sum(hidden, weight, labels, factors, z_loss, with_gradients=False)
+    return plain + penalty if z_loss else plain, plain
 
 
 def _sum(
-    hidden: Tensor, weight: Tensor, labels: Tensor, factors: Tensor | None, with_gradients: bool
-) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Return the sum, and its gradients with respect to `hidden` and `weight` where they are wanted."""
+    hidden: Tensor, weight: Tensor, labels: Tensor, factors: Tensor | None, z_loss: float, with_gradients: bool
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Return the sum, that of the z-losses, and the gradients of both with respect to `hidden` and `weight`."""
     dtype = compute_dtype(hidden)
     total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+    penalty = torch.zeros_like(total)
     grad_hidden = torch.empty_like(hidden, dtype=dtype) if with_gradients else None
     grad_weight = torch.zeros_like(weight, dtype=torch.float32) if with_gradients else None
     rows, matrix = _rows_at_once(weight), weight.to(dtype)
     for start in range(0, len(labels), rows):
         part, wanted = hidden[start : start + rows].to(dtype), labels[start : start + rows]
         scores = part @ matrix.t()
-        losses, slope = _losses(scores, wanted, with_gradients)
+        losses, penalties, slope = _losses(scores, wanted, z_loss, with_gradients)
         if factors is not None:
             factor = factors[start : start + rows].unsqueeze(1)
             losses = losses.view(-1, 1) * factor
+            penalties = penalties if penalties is None else penalties.view(-1, 1) * factor
             slope = slope if slope is None else slope.mul_(factor)
         total += losses.sum()
+        if penalties is not None:
+            penalty += penalties.sum()
         if slope is not None and grad_hidden is not None and grad_weight is not None:
             torch.mm(slope, matrix, out=grad_hidden[start : start + rows])
             _add_product(grad_weight, slope, part)
-    return total, grad_hidden, grad_weight
+    return total, penalty, grad_hidden, grad_weight
 
 
-def _losses(scores: Tensor, wanted: Tensor, with_gradients: bool) -> tuple[Tensor, Tensor | None]:
-    """Return each row's negative log-probability, and its gradient, softmax - one-hot, in the format of `scores`."""
+def _losses(
+    scores: Tensor, wanted: Tensor, z_loss: float, with_gradients: bool
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Return each row's negative log-probability, its z-loss, and the gradient of both in the format of `scores`.
+
+    With `z` the logarithm of the denominator it is `softmax (1 + 2 z_loss z) - one-hot`.
+    """
     if fuses(scores):
         from textus.objectives.softmax import losses_
 
-        return losses_(scores, wanted, with_gradients), scores if with_gradients else None
+        losses, penalties = losses_(scores, wanted, with_gradients, z_loss)
+        return losses, penalties, scores if with_gradients else None
     asked, wanted = (wanted >= 0).unsqueeze(1), wanted.clamp_min(0).unsqueeze(1)
     wide = scores.float()
-    wide = wide.sub_(wide.amax(1, keepdim=True))
+    top = wide.amax(1, keepdim=True)
+    wide = wide.sub_(top)
     right = wide.gather(1, wanted)
     mass = wide.exp_().sum(1, keepdim=True)
-    losses = mass.log() - right
-    if scores.device.type != "cpu":
+    logarithm = mass.log()
+    losses = logarithm - right
+    on_cpu = scores.device.type == "cpu"  # where no row asks nothing
+    penalties = (logarithm + top).square_().mul_(z_loss) if z_loss else None
+    if not on_cpu:
         losses = losses.where(asked, 0.0)
+        penalties = None if penalties is None else penalties.where(asked, 0.0)
     if not with_gradients:
-        return losses, None
-    slope = wide.div_(mass).scatter_add_(1, wanted, torch.full_like(right, -1.0)).to(scores.dtype)
-    return losses, slope if scores.device.type == "cpu" else slope.where(asked, 0.0)
+        return losses, penalties, None
+    shares = wide.div_(mass if penalties is None else mass / (1 + 2 * z_loss * (logarithm + top)))
+    slope = shares.scatter_add_(1, wanted, torch.full_like(right, -1.0)).to(scores.dtype)
+    return losses, penalties, slope if on_cpu else slope.where(asked, 0.0)
 
 
 def _add_product(total: Tensor, slope: Tensor, part: Tensor) -> None:
@@ -103,15 +140,18 @@ def _rows_at_once(weight: Tensor) -> int:
 
 class _LinearCrossEntropy(Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor, factors: Tensor | None) -> Tensor:
-        total, *gradients = _sum(hidden, weight, labels, factors, with_gradients=True)
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor, factors: Tensor | None, z_loss: float
+    ) -> tuple[Tensor, Tensor]:
+        plain, penalty, *gradients = _sum(hidden, weight, labels, factors, z_loss, with_gradients=True)
         ctx.save_for_backward(*gradients)
         ctx.formats = hidden.dtype, weight.dtype
-        return total
+        ctx.mark_non_differentiable(plain)
+        return plain + penalty, plain
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        (grad,), (grad_hidden, grad_weight) = grads, ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        (grad, _), (grad_hidden, grad_weight) = grads, ctx.saved_tensors
         hidden_format, weight_format = ctx.formats
-        return (grad_hidden * grad).to(hidden_format), (grad_weight * grad).to(weight_format), None, None
+        return (grad_hidden * grad).to(hidden_format), (grad_weight * grad).to(weight_format), None, None, None

@@ -155,18 +155,26 @@ class Loss:
     """
 
     total: Float[Tensor, ""]
-    """Sum of the negative log-probabilities, in nats; it carries the gradient."""
+    """What is to be minimised: the sum of the negative log-probabilities, in nats; it carries the gradient."""
     count: int
     """Number of predictions in the sum."""
+    told: Float[Tensor, ""] | None = None
+    """That sum alone, without gradient, where training minimises more; None where it does not."""
 
     def __add__(self, other: Loss) -> Loss:
-        return Loss(self.total + other.total, self.count + other.count)
+        told = None if self.told is other.told is None else self.measured + other.measured
+        return Loss(self.total + other.total, self.count + other.count, told)
+
+    @property
+    def measured(self) -> Float[Tensor, ""]:
+        """Return the sum of the negative log-probabilities, and nothing more."""
+        return self.total.detach() if self.told is None else self.told
 
     @property
     def mean(self) -> Float[Tensor, ""]:
-        """Nats per prediction."""
+        """Nats per prediction; it carries the gradient where nothing more than that is minimised."""
         assert self.count, "a loss of nothing has no mean"
-        return self.total / self.count
+        return (self.total if self.told is None else self.told) / self.count
 
     @property
     def perplexity(self) -> float:

@@ -16,24 +16,30 @@ _WIDEST = 16_384
 
 
 def losses_(
-    scores: Float[Tensor, "rows vocab"], labels: Int[Tensor, " rows"], with_gradients: bool
-) -> Float[Tensor, " rows"]:
-    """Return each row's negative log-probability in float32; put its gradient, softmax - one-hot, in place of `scores`.
+    scores: Float[Tensor, "rows vocab"], labels: Int[Tensor, " rows"], with_gradients: bool, z_loss: float = 0.0
+) -> tuple[Float[Tensor, " rows"], Float[Tensor, " rows"] | None]:
+    """Return each row's negative log-probability and, where there is one, its z-loss, in float32.
 
-    Rows whose label is negative get zeros. Without gradients `scores` stay as they are.
+    The gradient of both, `softmax (1 + 2 z_loss z) - one-hot` with `z` the logarithm of the denominator, is put in the
+    place of `scores`. Rows whose label is negative get zeros. Without gradients `scores` stay as they are.
     """
     rows, vocab = scores.shape
     assert scores.stride(1) == 1
     losses = torch.empty(rows, dtype=torch.float32, device=scores.device)
+    penalties = torch.empty_like(losses) if z_loss else None
     width = min(_WIDEST, triton.next_power_of_2(vocab))
     _kernel[(rows,)](
-        scores, labels, losses, scores.stride(0), vocab, with_gradients, width, num_warps=max(4, min(16, width // 512))
-    )
-    return losses
+        scores, labels, losses, losses if penalties is None else penalties, scores.stride(0), vocab, z_loss,
+        with_gradients, z_loss > 0, width, num_warps=max(4, min(16, width // 512)),
+    )  # fmt: skip
+    return losses, penalties
 
 
 @triton.jit
-def _kernel(scores, labels, losses, stride, vocab, GRADIENTS: tl.constexpr, WIDTH: tl.constexpr):
+def _kernel(
+    scores, labels, losses, penalties, stride, vocab, z_loss,
+    GRADIENTS: tl.constexpr, PENALISED: tl.constexpr, WIDTH: tl.constexpr,
+):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
     label = tl.load(labels + row)
     scores += row * stride
@@ -48,6 +54,10 @@ def _kernel(scores, labels, losses, stride, vocab, GRADIENTS: tl.constexpr, WIDT
     asked = label >= 0
     right = tl.load(scores + label, mask=asked, other=0.0).to(tl.float32)
     tl.store(losses + row, tl.where(asked, tl.log(mass) - (right - top), 0.0))
+    if PENALISED:
+        logarithm = tl.log(mass) + top
+        tl.store(penalties + row, tl.where(asked, z_loss * logarithm * logarithm, 0.0))
+        mass = mass / (1.0 + 2.0 * z_loss * logarithm)
     if GRADIENTS:
         tl.debug_barrier()  # all have read the label's score before one writes over it
         for start in range(0, vocab, WIDTH):

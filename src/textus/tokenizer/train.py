@@ -29,7 +29,7 @@ _SAMPLE_PIECE = 4096
 """Characters: small against any sample, so that the sample is even."""
 _LEAST_COUNT = 2
 """How often a pair must occur to be merged: a token seen once teaches nothing."""
-_WORTH_AN_ENGINE = 64_000_000
+_WORTH_AN_ENGINE = 4_000_000
 """Bytes of a corpus from which another encoder saves more time than it takes to load and test it."""
 
 
@@ -71,6 +71,18 @@ def build(corpus: Corpus, directory: Path, config: TokenizerConfig, progress: Pr
     if config.encoder != "auto" or corpus.num_bytes("train") >= _WORTH_AN_ENGINE:
         tokenizer.use(config.encoder, progress)
     return tokenizer
+
+
+def adopt(origin: Path, directory: Path) -> Tokenizer:
+    """Take the tokenizer of a model's directory into `directory`, where it is not there yet."""
+    tokenizer = Tokenizer.load(origin)
+    key = fingerprint.of_value({"adopted": tokenizer.fingerprint, "version": TOKENIZER_VERSION})
+    if not storage.is_fresh(directory, KIND, key):
+        with storage.new_directory(directory) as new:
+            tokenizer.save(new)
+            facts = {"vocab_size": tokenizer.vocab_size, "fingerprint": tokenizer.fingerprint}
+            storage.seal(new, KIND, key, {}, facts)
+    return Tokenizer.load(directory)
 
 
 def train_tokenizer(

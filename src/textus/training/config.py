@@ -16,6 +16,8 @@ class TrainConfig(Settings):
 
     seed: Annotated[int, Range(0, 2**63 - 1)] = 1
     """Seed of everything random: initial weights, data order, dropout."""
+    start_from: str = ""
+    """Directory of the model whose weights, tokenizer and shape training goes on with; empty: random weights."""
     minutes: Positive | AUTO = "auto"
     """Time for training, validation during it included. The steps that fit are measured before the start."""
     steps: Count | AUTO = "auto"
@@ -24,12 +26,19 @@ class TrainConfig(Settings):
     """Tokens an optimizer step learns from; rounded to whole windows."""
     micro_batch_tokens: Count | AUTO = "auto"
     """Tokens in memory at once; a step accumulates as many of these as `batch_tokens` needs."""
-    optimizer: Literal["adamw", "muon"] = "adamw"
+    batch_ramp: Fraction = 0.0
+    """First part of the steps, over which the batch grows to `batch_tokens`; 0: it is whole from the start."""
+    batch_start: Annotated[float, Range(0, 1, open_low=True)] = 0.25
+    """With `batch_ramp`: the first batch as a part of `batch_tokens`; it doubles until it is whole."""
+    optimizer: Literal["adamw", "muon"] | AUTO = "auto"
     """`adamw` (Loshchilov and Hutter, 2019), or `muon` for the matrices of the blocks and AdamW for the rest."""
     learning_rate: Positive | AUTO = "auto"
     """Peak learning rate."""
-    weight_decay: NonNegative = 0.1
-    """Decoupled weight decay, times the learning rate, on matrices (not on embeddings and norms)."""
+    weight_decay: NonNegative | AUTO = "auto"
+    """Decoupled weight decay, times the learning rate, on matrices (not on embeddings and norms); planned from the
+    epochs."""
+    weight_decay_schedule: Literal["constant", "linear", "rate"] = "constant"
+    """The weight decay over the run: as it is, straight down to 0 at the end, or times the learning rate's schedule."""
     beta1: Beta = 0.9
     """AdamW's decay of the first moment."""
     beta2: Beta | AUTO = "auto"
@@ -40,6 +49,16 @@ class TrainConfig(Settings):
     """Muon's decay of the momentum."""
     gradient_clip: Positive | Literal["off"] = 1.0
     """Largest global norm of the gradient; a larger one is scaled down."""
+    z_loss: NonNegative = 0.0
+    """Weight of the squared logarithm of the softmax's denominator, which keeps logits small; 1e-4 is usual."""
+    future_tokens: Natural = 0
+    """Tokens after the next one that are predicted too while training, by heads that the model does not keep."""
+    future_weight: Positive = 0.3
+    """Weight of their mean loss beside that of the next token."""
+    ema: Annotated[float, Range(0, 1, open_low=True, open_high=True)] | Literal["off"] = "off"
+    """Measure and leave a moving average of the weights; this is its decay a step, without the bias of its start."""
+    swa: Annotated[float, Range(0, 1, open_low=True)] | Literal["off"] = "off"
+    """Average only over this last part of the steps: their plain mean, or with `ema` a moving one."""
     schedule: Literal["linear", "cosine", "wsd"] = "wsd"
     """The learning rate after warmup: straight to the end, half a cosine, or constant and then down (WSD)."""
     warmup_steps: Natural | AUTO = "auto"
@@ -56,6 +75,11 @@ class TrainConfig(Settings):
     """CPU threads."""
     compile: Literal["auto", "on", "off"] = "auto"
     """torch.compile: auto uses it on a GPU for runs that are long enough to win back the compilation."""
+    recompute: Literal["auto", "off", "blocks"] = "auto"
+    """Compute each block again in the backward pass rather than keep its activations: a third more work for a part of
+    the memory. auto does so where the plan would not fit otherwise."""
+    parallel: Literal["auto", "ddp", "fsdp"] = "auto"
+    """How several processes share a model: `ddp`, each holds all of it (auto, where that fits), or `fsdp`, a part."""
     evaluate_every: Count | AUTO = "auto"
     """Steps between two measurements on validation windows."""
     evaluate_tokens: Count = 131_072
@@ -64,6 +88,8 @@ class TrainConfig(Settings):
     """Steps between two checkpoints: the most that a killed run loses."""
     keep_last: Count = 2
     """Checkpoints kept beside the best one while the run lives."""
+    saving: Literal["background", "blocking"] = "background"
+    """Write checkpoints from a copy in memory while training goes on, or stop for them."""
     select: Literal["best", "last"] = "best"
     """Which weights the run leaves: those of the lowest validation loss, or the last."""
     on_divergence: Literal["skip", "rollback", "stop"] = "skip"
@@ -95,9 +121,12 @@ class ModelSettings(Settings):
     """Width of a head."""
     intermediate_size: Count | AUTO = "auto"
     """Width inside the feed-forward."""
-    rope_theta: Positive = 10000.0
-    """Base of the rotary wavelengths."""
-    tied_embeddings: bool = True
-    """Whether the head shares the embedding's weights."""
+    rope_theta: Positive | AUTO = "auto"
+    """Base of the rotary wavelengths: 10000, or that of the model in `training.start_from`."""
+    rope_scaling: Literal["none", "linear", "yarn"] | AUTO = "auto"
+    """How the wavelengths are stretched where a model goes on at a longer context; auto: by YaRN, unless `rope_theta`
+    is set."""
+    tied_embeddings: bool | AUTO = "auto"
+    """Whether the head shares the embedding's weights: yes, or as in the model in `training.start_from`."""
     dropout: Annotated[float, Range(0, 1, open_high=True)] | AUTO = "auto"
     """Dropout on embeddings and residual branches; planned from the epochs."""

@@ -12,15 +12,28 @@ from textus.model.config import ModelConfig
 from textus.objectives.objective import Objective
 from textus.training.recipe import HARMLESS, Recipe
 
-TEXTS = {"training": "the training text", "validation": "the validation text", "tokenizer": "the tokenizer"}
+TEXTS = {
+    "training": "the training text",
+    "validation": "the validation text",
+    "tokenizer": "the tokenizer",
+    "parent": "the model that it starts from",
+}
 """Inputs by the name under which their fingerprint is kept, in words."""
 _MOST_NAMED = 8
 
 
 def identity(
-    model: ModelConfig, recipe: Recipe, objective: Objective, training: Windows | Mixture, validation: Windows
+    model: ModelConfig,
+    recipe: Recipe,
+    objective: Objective,
+    training: Windows | Mixture,
+    validation: Windows,
+    parent: str = "",
 ) -> dict[str, dict[str, Any]]:
-    """Return every setting and input that decides the weights, as JSON-like values."""
+    """Return every setting and input that decides the weights, as JSON-like values.
+
+    `parent` is the fingerprint of the model that the run starts from.
+    """
     asked: Any = objective  # every one is a dataclass, and its fields are its settings
     return {
         "model": dict(vars(model)),
@@ -30,6 +43,7 @@ def identity(
             "training": training.split.data_fingerprint,
             "validation": validation.split.data_fingerprint,
             "tokenizer": training.split.tokenizer_fingerprint,
+            **({"parent": parent} if parent else {}),
         },
     }
 

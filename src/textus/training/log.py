@@ -58,6 +58,23 @@ class MetricsLog:
             self._file.close()
 
 
+class Unwritten(MetricsLog):
+    """Write nothing: another process of the same run does."""
+
+    def __init__(self) -> None:
+        pass
+
+    def write(self, values: dict[str, Any]) -> None:
+        """Drop the values."""
+
+    def sync(self) -> int:
+        """Return the length of nothing."""
+        return 0
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Return all whole lines of a metrics file, a null in them as NaN; none where there is no file."""
     if not path.is_file():

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -23,14 +23,19 @@ from torch import Tensor
 
 from textus.dataset.loader import Loader, ahead
 from textus.model.transformer import Transformer
-from textus.objectives.objective import Batch, Objective
+from textus.objectives.objective import Objective
+from textus.training import aids
+from textus.training.averaging import Average
 from textus.training.compile import compiled
 from textus.training.monitor import Limits, Monitor, Verdict
 from textus.training.muon import Muon
 from textus.training.optimizer import build
 from textus.training.precision import Precision
+from textus.training.question import Question, ask, step_seed
+from textus.training.rates import set_rates
 from textus.training.recipe import Recipe
-from textus.training.schedule import factor
+from textus.training.recompute import recomputed
+from textus.training.together import Alone
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ class TrainState:
     optimizer: torch.optim.AdamW | Muon
     scaler: torch.amp.GradScaler
     monitor: Monitor
+    average: Average
     step: int = 0
     """Steps done."""
     launched: int = 0
@@ -82,9 +88,11 @@ class TrainState:
 
     @classmethod
     def start(cls, model: Transformer, recipe: Recipe) -> TrainState:
-        """Return the state before the first step."""
+        """Return the state before the first step, and give the model the aids that it learns with."""
+        aids.attach(model, recipe)
         scaler = Precision(recipe.precision, recipe.device).scaler()
-        return cls(build(model, recipe), scaler, Monitor(recipe.spike_sigmas, recipe.spike_window))
+        monitor = Monitor(recipe.spike_sigmas, recipe.spike_window)
+        return cls(build(model, recipe), scaler, monitor, Average(model, recipe))
 
     def values(self) -> dict[str, Any]:
         """Return everything but the optimizer's tensors, as JSON-like values."""
@@ -117,25 +125,32 @@ def train(
     recipe: Recipe,
     state: TrainState,
     settles_at: Callable[[int], bool] = lambda step: False,
+    crew: Alone | None = None,
 ) -> Generator[Step]:
     """Train from `state.step` to `recipe.steps`, yielding after each update; weights, optimizer and state change.
 
     A step whose loss or gradient is not finite, or is a spike, changes no weight; its reader decides what then. On a
     GPU the weights may be of the step after the one that is yielded, `state.launched`; after the last one, and those
-    for which `settles_at` is true, they are not.
+    for which `settles_at` is true, they are not. `crew` takes the step together with other processes.
     """
     model.train()
+    crew = crew or Alone()
     state.launched = state.step
     sends_ahead = runs_ahead(recipe)
-    questions = ahead(partial(_question, model, loader, objective, recipe), state.step + 1, recipe.steps + 1)
+    make = partial(ask, loader, objective, recipe, model.config.context_length)
+    questions = ahead(make, state.step + 1, recipe.steps + 1)
     sent: _Sent | None = None
-    with compiled(model) if recipe.compile == "on" else nullcontext():
+    with ExitStack() as stack:
+        if recipe.compile == "on":
+            stack.enter_context(compiled(model))
+        if recipe.recompute == "blocks":
+            stack.enter_context(recomputed(model))
         try:
             start = asked = time.perf_counter()
-            for question in questions:
+            for mine in questions:
                 waited = time.perf_counter() - asked
                 send = _send if sends_ahead else _work
-                following = send(model, objective, recipe, state, question, waited)
+                following = send(model, objective, recipe, state, crew, crew.agree(mine), waited)
                 if sent is not None:
                     step, start = sent.arrive(state, start)
                     yield step
@@ -155,37 +170,11 @@ def runs_ahead(recipe: Recipe) -> bool:
     return recipe.device == "cuda" and recipe.precision != "fp16"
 
 
-def step_seed(seed: int, step: int) -> int:
-    """Mix the seed for dropout and the objective's draws of one step, so that no random state is carried or saved."""
-    return (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9) % 2**63
-
-
-@dataclass(frozen=True)
-class _Question:
-    """What a step asks, ready to be sent to the device."""
-
-    number: int
-    parts: list[Batch]
-    """Micro-batches."""
-    count: int
-    """Tokens asked in all of them."""
-    positions: int
-
-
-def _question(model: Transformer, loader: Loader, objective: Objective, recipe: Recipe, number: int) -> _Question:
-    """Make the batch of a step; runs in a thread, while the device is at an earlier one."""
-    generator = torch.Generator().manual_seed(step_seed(recipe.seed, number))
-    batch = objective.batch(loader.window(number - 1), generator)
-    parts = batch.split(recipe.micro_rows(model.config.context_length))
-    pin = recipe.device == "cuda"
-    return _Question(number, [part.pinned() if pin else part for part in parts], batch.count, batch.positions)
-
-
 @dataclass
 class _Sent:
     """A step that the device is at, or has done."""
 
-    question: _Question
+    question: Question
     rate: float
     waited: float
     limits: Limits | None = None
@@ -227,11 +216,17 @@ class _Sent:
 
 
 def _work(
-    model: Transformer, objective: Objective, recipe: Recipe, state: TrainState, question: _Question, waited: float
+    model: Transformer,
+    objective: Objective,
+    recipe: Recipe,
+    state: TrainState,
+    crew: Alone,
+    question: Question,
+    waited: float,
 ) -> _Sent:
     """Take a step and wait for what comes of it: judge it here, and update where the judgement is good."""
-    sent = _Sent(question, _set_rate(recipe, state, question.number), waited)
-    loss, norm = _gradient(model, objective, recipe, state, question)
+    sent = _Sent(question, set_rates(state.optimizer, recipe, question.number), waited)
+    loss, norm = _gradient(model, objective, recipe, state, crew, question)
     sent.loss, sent.norm = float(loss) / question.count, float(norm)
     scaled = state.scaler.is_enabled() and state.scaler.get_scale() > 1
     if question.number in state.left_out:
@@ -244,18 +239,25 @@ def _work(
         state.scaler.step(state.optimizer)
     state.scaler.update()
     state.optimizer.zero_grad(set_to_none=True)
+    state.average.update(question.number)
     state.launched = question.number
     return sent
 
 
 def _send(
-    model: Transformer, objective: Objective, recipe: Recipe, state: TrainState, question: _Question, waited: float
+    model: Transformer,
+    objective: Objective,
+    recipe: Recipe,
+    state: TrainState,
+    crew: Alone,
+    question: Question,
+    waited: float,
 ) -> _Sent:
     """Send a step to the device, which judges and updates without our waiting for it."""
     # the last step has been told of only where nothing is under way, and must make no difference
     limits = state.monitor.limits(without_newest=state.launched == state.step)
-    sent = _Sent(question, _set_rate(recipe, state, question.number), waited, limits)
-    total, norm = _gradient(model, objective, recipe, state, question)
+    sent = _Sent(question, set_rates(state.optimizer, recipe, question.number), waited, limits)
+    total, norm = _gradient(model, objective, recipe, state, crew, question)
     # in float64, as the monitor will compare them
     loss, norm = total.double() / question.count, norm.double()
     accepted = loss.isfinite() & norm.isfinite() & (loss <= limits[0]) & (norm <= limits[1])
@@ -267,6 +269,7 @@ def _send(
     optimizer.step()
     del optimizer.grad_scale, optimizer.found_inf
     optimizer.zero_grad(set_to_none=True)
+    state.average.update(question.number)
     values = torch.stack([loss, norm, accepted.double()])
     sent.told = values
     if values.device.type == "cuda":
@@ -277,36 +280,22 @@ def _send(
     return sent
 
 
-def _set_rate(recipe: Recipe, state: TrainState, number: int) -> float:
-    """Give the optimizer the learning rate of a step and return it."""
-    rate = recipe.learning_rate * factor(
-        recipe.schedule,
-        number,
-        recipe.steps,
-        warmup_steps=recipe.warmup_steps,
-        decay_fraction=recipe.decay_fraction,
-        final=recipe.final_learning_rate,
-    )
-    for group in state.optimizer.param_groups:
-        group["lr"] = rate
-    return rate
-
-
 def _gradient(
-    model: Transformer, objective: Objective, recipe: Recipe, state: TrainState, question: _Question
+    model: Transformer, objective: Objective, recipe: Recipe, state: TrainState, crew: Alone, question: Question
 ) -> tuple[Tensor, Tensor]:
     """Add up the gradient of the step's mean loss, micro-batch by micro-batch, and clip it.
 
     Return the sum of the losses and the gradient's norm, on the device. The gradient is exact for any way of cutting.
     """
-    torch.manual_seed(step_seed(recipe.seed, question.number))
+    torch.manual_seed(step_seed(recipe.seed, question.number, crew.rank))
     autocast = Precision(recipe.precision, recipe.device)
     total = torch.zeros((), device=recipe.device)
-    for part in question.parts:
-        with autocast.autocast():
-            loss = objective.loss(model, part.to(recipe.device, non_blocking=True))
-        state.scaler.scale(loss.total / question.count).backward()  # type: ignore[no-untyped-call]
-        total += loss.total.detach()
+    for index, part in enumerate(question.parts, 1):
+        with crew.part(last=index == len(question.parts)):
+            with autocast.autocast():
+                loss = crew.loss(model, objective, part.to(recipe.device, non_blocking=True))
+            state.scaler.scale(loss.total / question.count).backward()  # type: ignore[no-untyped-call]
+        total += loss.measured
     state.scaler.unscale_(state.optimizer)
     limit = math.inf if recipe.gradient_clip == "off" else recipe.gradient_clip
-    return total, torch.nn.utils.clip_grad_norm_(model.parameters(), limit)
+    return crew.clip(model, state.optimizer, total, limit)

@@ -77,6 +77,11 @@ def device_name(device: Device) -> str:
     return torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine()
 
 
+def room(device: Device) -> int:
+    """Return the memory that this process can have on the device: what is free and what it holds already."""
+    return sum(_memory(device))
+
+
 def peak_bytes(device: str) -> int:
     """Return the most memory that this process has held on the device so far."""
     if device == "cuda":

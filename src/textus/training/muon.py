@@ -8,8 +8,9 @@ cautious: it falls only where the update shrinks the weight too (Chen et al. 202
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float
@@ -53,6 +54,18 @@ def orthogonalise(
     return x.mT if tall else x
 
 
+class Spread(Protocol):
+    """What makes `update` of matrices whose rows are spread over processes."""
+
+    shapes: Mapping[str, torch.Size]
+    """Of the whole matrices, by name."""
+
+    @property
+    def update(self) -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
+        """Do what `update` does, with this process's rows of matrices that have so many `rows`."""
+        ...
+
+
 class Muon(torch.optim.Optimizer):
     """Muon for groups of the role "matrix", AdamW for all others, with one learning rate.
 
@@ -71,13 +84,18 @@ class Muon(torch.optim.Optimizer):
         dtype: torch.dtype,
         variance_beta: float = 0.95,
         compiled: bool = False,
+        spread: Spread | None = None,
     ) -> None:
-        """Take groups that carry their `role`; products of the matrices run in `dtype`."""
+        """Take groups that carry their `role`; products of the matrices run in `dtype`.
+
+        Where parameters are only the rows that this process keeps of a matrix, `spread` makes the updates.
+        """
         every: list[dict[str, Any]] = [dict(group) for group in groups]
         matrices = [group for group in every if group["role"] == "matrix"]
         super().__init__(matrices, {"lr": lr, "momentum": momentum, "variance_beta": variance_beta})
         self._dtype = dtype
         self._new = torch.compile(update, fullgraph=True, dynamic=False) if compiled else update
+        self._spread = spread
         self._others = torch.optim.AdamW(
             [group for group in every if group["role"] != "matrix"], lr=lr, betas=betas, eps=eps, fused=True
         )
@@ -93,11 +111,12 @@ class Muon(torch.optim.Optimizer):
         refused: Tensor | None = getattr(self, "found_inf", None)
         for group in self._matrices:
             alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
-            for parameter in group["params"]:
+            for index, parameter in enumerate(group["params"]):
                 if parameter.grad is not None:
-                    alike[parameter.shape].append(parameter)
-            for members in alike.values():
-                self._update(members, group, refused)
+                    shape = self._spread.shapes[group["names"][index]] if self._spread else parameter.shape
+                    alike[shape].append(parameter)
+            for shape, members in alike.items():
+                self._update(members, shape, group, refused)
         if refused is None:
             return self._others.step()
         self._others.found_inf, self._others.grad_scale = refused, None  # type: ignore[attr-defined]
@@ -106,8 +125,8 @@ class Muon(torch.optim.Optimizer):
         finally:
             del self._others.found_inf, self._others.grad_scale  # type: ignore[attr-defined]
 
-    def _update(self, members: list[Tensor], group: dict[str, Any], refused: Tensor | None) -> None:
-        """Update matrices of one shape together."""
+    def _update(self, members: list[Tensor], shape: torch.Size, group: dict[str, Any], refused: Tensor | None) -> None:
+        """Update matrices of one `shape` together."""
         for member in members:
             if not self.state[member]:
                 self.state[member]["momentum"] = torch.zeros_like(member)
@@ -119,7 +138,8 @@ class Muon(torch.optim.Optimizer):
         if refused is not None:
             kept = 1.0 - refused
             gradients.masked_fill_(refused.bool(), 0.0)  # what is no number would stay none when multiplied by 0
-        found = self._new(
+        make = self._new if self._spread is None else partial(self._spread.update, rows=shape[0])
+        found = make(
             torch.stack(members),
             gradients,
             torch.stack(momenta),
@@ -159,9 +179,23 @@ def update(
     """
     momenta = torch.lerp(momenta, gradients, momentum_rate)
     change = orthogonalise(torch.lerp(gradients, momenta, ahead).to(dtype)).float()
-    variances = torch.lerp(variances, change.square().mean(2, keepdim=True), variance_rate)
-    change = change * (variances + _TINY**2).rsqrt()
+    change, variances = evened(change, variances, variance_rate)
     size = change.square().mean((1, 2), keepdim=True).sqrt()
+    return moved(weights, change, size, rate, decay), momenta, variances
+
+
+def evened(
+    change: Matrices, variances: Float[Tensor, "count rows 1"], rate: Tensor
+) -> tuple[Matrices, Float[Tensor, "count rows 1"]]:
+    """Return `change` with its rows brought to one size, and their mean squares with its own let in."""
+    variances = torch.lerp(variances, change.square().mean(2, keepdim=True), rate)
+    return change * (variances + _TINY**2).rsqrt(), variances
+
+
+def moved(
+    weights: Matrices, change: Matrices, size: Float[Tensor, "count 1 1"], rate: Tensor, decay: Tensor
+) -> Matrices:
+    """Return the weights after a change, whose root mean square is `size` and becomes 0.2 times `rate`."""
     change = change * (rate * _RMS / (size + _TINY))
     shrinks = (change * weights > 0).to(weights.dtype)
-    return weights - (decay * shrinks * weights + change), momenta, variances
+    return weights - (decay * shrinks * weights + change)

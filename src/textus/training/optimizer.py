@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from textus.model.transformer import Transformer
-from textus.training.muon import Muon
+from textus.training.muon import Muon, Spread
 from textus.training.recipe import Recipe
 
 DECAYED = ("matrix", "head")
@@ -29,6 +29,7 @@ def build(model: Transformer, recipe: Recipe) -> torch.optim.AdamW | Muon:
         momentum=recipe.momentum,
         dtype=torch.bfloat16 if recipe.precision == "bf16" else torch.float32,
         compiled=recipe.compile == "on",
+        spread=_spread(model, groups),
     )
 
 
@@ -38,7 +39,7 @@ def role_groups(model: Transformer, weight_decay: float) -> list[dict[str, Any]]
     Groups carry their `role` and the `names` of their parameters in the model, by which their state is saved.
     """
     roles = model.parameter_roles()
-    parameters = dict(model.named_parameters())
+    parameters = {name: _own(parameter) for name, parameter in model.named_parameters()}
     assert roles.keys() == parameters.keys(), "every parameter has exactly one role"
     members: dict[str, dict[str, nn.Parameter]] = defaultdict(dict)
     for name, role in roles.items():
@@ -52,3 +53,20 @@ def role_groups(model: Transformer, weight_decay: float) -> list[dict[str, Any]]
         }
         for role, group in members.items()
     ]
+
+
+def _own(parameter: nn.Parameter) -> nn.Parameter:
+    """Return what this process keeps of a parameter: all of it, or rows that share its memory."""
+    if not hasattr(parameter, "to_local"):
+        return parameter
+    return nn.Parameter(parameter.to_local().detach())
+
+
+def _spread(model: Transformer, groups: list[dict[str, Any]]) -> Spread | None:
+    matrices = [name for group in groups if group["role"] == "matrix" for name in group["names"]]
+    parameters = {name: model.get_parameter(name) for name in matrices}
+    if not any(hasattr(parameter, "to_local") for parameter in parameters.values()):
+        return None
+    from textus.training.exchange import Exchange  # takes a while to import, and only runs of several need it
+
+    return Exchange({name: parameter.shape for name, parameter in parameters.items()})

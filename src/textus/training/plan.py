@@ -6,16 +6,19 @@ The choice rests on measured sweeps (benchmarks/RESULTS.md); docs/planning.md te
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from textus.errors import ConfigError, CorpusError
 from textus.model.config import ModelConfig
 from textus.objectives.config import ObjectiveConfig
 from textus.report import Table, number
+from textus.training import presets, ramp
 from textus.training.config import ModelSettings, TrainConfig
+from textus.training.cost import memory, share, tokens_per_second
+from textus.training.extend import extended
 from textus.training.machine import Machine
-from textus.training.reading import reading
+from textus.training.reading import continuing, reading
 from textus.training.recipe import Recipe
 
 LADDER = (
@@ -70,12 +73,14 @@ class Plan:
                 "model": f"{model.num_layers} layers x {model.hidden_size}, {model.num_heads} heads",
                 "parameters": model.num_parameters(),
                 "vocabulary": model.vocab_size,
-                "context": model.context_length,
+                "context": _context_words(model),
+                **({"starts from": recipe.start_from} if recipe.start_from else {}),
                 "steps": recipe.steps,
                 "tokens a step": recipe.rows(model.context_length) * model.context_length,
                 "tokens in all": self.tokens,
                 "epochs": round(self.epochs, 2),
-                "learning rate": recipe.learning_rate,
+                "optimizer": f"{recipe.optimizer}, rate {number(recipe.learning_rate)}, weight decay "
+                f"{number(recipe.weight_decay)}, dropout {number(model.dropout)}",
                 "device": f"{recipe.device}, {recipe.precision}"
                 + (f", {recipe.threads} threads" if recipe.device == "cpu" else ""),
                 "expected time": _clock(self.seconds),
@@ -107,13 +112,17 @@ def plan(
     training: TrainConfig,
     machine: Machine,
     objective: ObjectiveConfig = ObjectiveConfig(),  # noqa: B008 - frozen
+    start: ModelConfig | None = None,
 ) -> Plan:
-    """Choose everything that is "auto".
+    """Choose everything that is "auto"; `start` is the shape of the model that training goes on from, if it does.
 
     Raises `ConfigError` or `CorpusError` for settings that cannot work together.
     """
-    context = _context(text, model, machine)
-    shapes = [reading(_shape(text, model, context, rung), model, objective) for rung in LADDER]
+    context = _context(text, model, machine, start)
+    if start:
+        shapes = [continuing(extended(start, model, context), objective)]
+    else:
+        shapes = [reading(_shape(text, model, context, rung), model, objective) for rung in LADDER]
     if len(set(shapes)) > 1:
         config = min(shapes, key=lambda shape: _misfit(text, shape, training, machine))
     else:
@@ -129,28 +138,38 @@ def settle(
     batch = _batch_tokens(tokens, machine) if training.batch_tokens == "auto" else training.batch_tokens
     rows = max(1, round(batch / config.context_length))
     batch = rows * config.context_length
-    steps = max(1, round(tokens / batch)) if training.steps == "auto" else training.steps
-    tokens = steps * batch
+    mean_batch = batch * ramp.mean_share(training.batch_ramp, training.batch_start)
+    steps = max(1, round(tokens / mean_batch)) if training.steps == "auto" else training.steps
+    shown = ramp.rows_before(steps, rows, round(training.batch_ramp * steps), training.batch_start)
+    tokens = shown * config.context_length
     epochs = tokens / text.training_tokens
     if model.dropout == "auto":
-        config = _with_dropout(config, epochs)
+        config = replace(config, dropout=presets.dropout(machine, epochs))
     warmup = min(steps - 1, max(10, min(steps // 5, 500))) if training.warmup_steps == "auto" else training.warmup_steps
     if warmup >= steps and steps > 1:
         raise ConfigError(
             f"training.warmup_steps is {warmup}, and there are {steps} steps",
             hint=f"set training.warmup_steps to {steps // 10} or so, or raise training.steps",
         )
+    optimizer = presets.optimizer(machine) if training.optimizer == "auto" else training.optimizer
     planned = {
         "steps": steps,
         "batch_tokens": batch,
         "micro_batch_tokens": _micro_tokens(batch, config, training, machine),
-        "learning_rate": _learning_rate(config) if training.learning_rate == "auto" else training.learning_rate,
+        "optimizer": optimizer,
+        "learning_rate": presets.learning_rate(optimizer, config, continued=bool(training.start_from))
+        if training.learning_rate == "auto"
+        else training.learning_rate,
+        "weight_decay": presets.weight_decay(machine, epochs)
+        if training.weight_decay == "auto"
+        else training.weight_decay,
         "beta2": _beta2(batch) if training.beta2 == "auto" else training.beta2,
         "warmup_steps": min(warmup, steps - 1),
         "precision": machine.precision,
         "device": machine.device,
         "threads": machine.threads,
         "compile": _compile(training, machine, steps),
+        "recompute": "off" if training.recompute == "auto" else training.recompute,
         "evaluate_every": max(1, steps // EVALUATIONS)
         if training.evaluate_every == "auto"
         else training.evaluate_every,
@@ -159,8 +178,13 @@ def settle(
         else training.checkpoint_every,
     }
     recipe = Recipe(**{**vars(training), **planned})
-    seconds = tokens / _tokens_per_second(config, machine) * (1 + RESERVE)
-    made = Plan(config, recipe, tokens, epochs, seconds, _memory(config, recipe, machine))
+    needs = memory(config, recipe, machine).total
+    if training.recompute == "auto" and not _fits(needs, machine):
+        recipe = replace(recipe, recompute="blocks")
+        needs = memory(config, recipe, machine).total
+    seconds = tokens / tokens_per_second(config, machine) * (1 + RESERVE)
+    seconds *= 4 / 3 if recipe.recompute == "blocks" else 1
+    made = Plan(config, recipe, tokens, epochs, seconds, needs)
     return _with_notes(made, text, machine)
 
 
@@ -170,8 +194,9 @@ def retime(
     """Return the plan with its steps fitted to a measured `speed` in tokens a second."""
     steps = made.recipe.steps
     if training.steps == "auto":
-        affordable = _minutes(training) * 60 * (1 - RESERVE) * speed / made.recipe.batch_tokens
-        steps = max(1, int(min(affordable, _most_tokens(text) / made.recipe.batch_tokens)))
+        mean_batch = made.recipe.batch_tokens * ramp.mean_share(training.batch_ramp, training.batch_start)
+        affordable = _minutes(training) * 60 * (1 - RESERVE) * speed / mean_batch
+        steps = max(1, int(min(affordable, _most_tokens(text) / mean_batch)))
     fixed = {"batch_tokens": made.recipe.batch_tokens, "steps": steps}
     again = settle(text, made.model, model, _replace(training, fixed), machine, steps * made.recipe.batch_tokens)
     seconds = again.tokens / speed / (1 - RESERVE)
@@ -195,7 +220,7 @@ def _tokens(text: TextSize, config: ModelConfig, training: TrainConfig, machine:
     if training.steps != "auto":
         batch = training.batch_tokens if training.batch_tokens != "auto" else _batch_tokens(math.inf, machine)
         return training.steps * batch
-    affordable = _minutes(training) * 60 * (1 - RESERVE) * _tokens_per_second(config, machine)
+    affordable = _minutes(training) * 60 * (1 - RESERVE) * tokens_per_second(config, machine)
     return min(affordable, _most_tokens(text))
 
 
@@ -208,7 +233,7 @@ def _misfit(text: TextSize, config: ModelConfig, training: TrainConfig, machine:
     """
     operations = _tokens(text, config, training, machine) * config.flops_per_token()
     if training.steps == "auto":
-        operations = _minutes(training) * 60 * machine.flops * _share(config, machine)
+        operations = _minutes(training) * 60 * machine.flops * share(config, machine)
     per_parameter = min(20.0, 3.6 * math.pow(operations / 2e13, 0.16))
     best = math.sqrt(operations / 6 / per_parameter)
     best = max(best, operations / 6 / (BEST_EPOCHS * text.training_tokens))
@@ -216,7 +241,9 @@ def _misfit(text: TextSize, config: ModelConfig, training: TrainConfig, machine:
     return abs(math.log(config.num_matmul_parameters() / best))
 
 
-def _context(text: TextSize, model: ModelSettings, machine: Machine) -> int:
+def _context(text: TextSize, model: ModelSettings, machine: Machine, start: ModelConfig | None) -> int:
+    if model.context_length == "auto" and start:
+        return min(start.context_length, text.longest_context)
     if model.context_length == "auto":
         wanted = 256 if machine.device == "cpu" else 1024
         while wanted > 16 and wanted > text.longest_context // 4:
@@ -236,6 +263,11 @@ def _context(text: TextSize, model: ModelSettings, machine: Machine) -> int:
 
 def _shape(text: TextSize, model: ModelSettings, context: int, rung: tuple[int, int]) -> ModelConfig:
     """Fill in one rung of the ladder around what was set."""
+    if model.rope_scaling not in ("auto", "none"):
+        raise ConfigError(
+            f"model.rope_scaling={model.rope_scaling} stretches positions that a model has learnt, and none is given",
+            hint="set training.start_from to the directory of one, or model.rope_theta for a model from scratch",
+        )
     hidden = rung[0] if model.hidden_size == "auto" else model.hidden_size
     head = _head_size(hidden, model)
     heads = max(1, hidden // head) if model.num_heads == "auto" else model.num_heads
@@ -250,8 +282,8 @@ def _shape(text: TextSize, model: ModelSettings, context: int, rung: tuple[int, 
         intermediate_size=_multiple(hidden * 8 / 3, 32)
         if model.intermediate_size == "auto"
         else model.intermediate_size,
-        rope_theta=model.rope_theta,
-        tied_embeddings=model.tied_embeddings,
+        rope_theta=10000.0 if model.rope_theta == "auto" else model.rope_theta,
+        tied_embeddings=True if model.tied_embeddings == "auto" else model.tied_embeddings,
         dropout=0.0 if model.dropout == "auto" else model.dropout,
     )
 
@@ -268,11 +300,6 @@ def _multiple(value: float, of: int) -> int:
     return max(of, round(value / of) * of)
 
 
-def _with_dropout(config: ModelConfig, epochs: float) -> ModelConfig:
-    """Return the shape with the dropout that so many passes over the text call for."""
-    return ModelConfig(**{**vars(config), "dropout": 0.0 if epochs <= BEST_EPOCHS else 0.1 if epochs <= 8 else 0.2})
-
-
 def _batch_tokens(tokens: float, machine: Machine) -> int:
     """Return the tokens of a step, which should grow with the length of the run; a GPU needs many to be busy."""
     wanted = 2048 * math.pow(min(tokens, 2**40) / 3e6, 0.4)
@@ -287,11 +314,6 @@ def _micro_tokens(batch: int, config: ModelConfig, training: TrainConfig, machin
     return max(config.context_length, min(batch, most))
 
 
-def _learning_rate(config: ModelConfig) -> float:
-    """Return AdamW's peak rate: 4e-3 at width 128, falling as the root of the width."""
-    return round(4e-3 * math.sqrt(128 / config.hidden_size), 6)
-
-
 def _beta2(batch: int) -> float:
     """Return the second moment's decay that forgets half of its past in 2.5 million tokens, within [0.95, 0.999]."""
     return round(min(0.999, max(0.95, math.pow(0.5, batch / 2.5e6))), 5)
@@ -303,40 +325,15 @@ def _compile(training: TrainConfig, machine: Machine, steps: int) -> Literal["on
     return "on" if machine.device == "cuda" and steps >= 200 else "off"
 
 
-def _tokens_per_second(config: ModelConfig, machine: Machine) -> float:
-    """Estimate the speed of training; a measurement takes its place before the start."""
-    return _share(config, machine) * machine.flops / config.flops_per_token()
-
-
-def _share(config: ModelConfig, machine: Machine) -> float:
-    """Return the share of a matrix product's speed that training reaches: narrow models spend more time elsewhere."""
-    if machine.device == "cuda":
-        return 0.4 * config.hidden_size / (config.hidden_size + 400)
-    return 0.9 * config.hidden_size / (config.hidden_size + 320)
-
-
-def _memory(config: ModelConfig, recipe: Recipe, machine: Machine) -> int:
-    """Estimate the peak: what the process holds, 16 bytes a parameter (weight, gradient, two moments), activations.
-
-    A layer keeps some states in float32 and its products' inputs in the width of the precision. How many states, and
-    what libraries and allocators add, was measured (benchmarks/memory.py on a CPU, benchmarks/step.py on a GPU).
-    """
-    cpu = machine.device == "cpu"
-    states, slack, libraries = (8, 1.2, 80 * 2**20) if cpu else (4, 1.0, 64 * 2**20)
-    wide = 4 if recipe.precision == "fp32" else 2
-    products = 4 * config.num_heads * config.head_size + 3 * config.intermediate_size + 6 * config.hidden_size
-    layer = 1.0 * states * config.hidden_size * 4 + wide * products
-    if recipe.compile == "on" and not cpu:
-        layer *= 0.68  # what compiled kernels, and ours, recompute rather than keep
-    micro = recipe.micro_rows(config.context_length) * config.context_length
-    activations = micro * (config.num_layers * layer + 4 * config.hidden_size * 4)
-    logits = min(micro, 4096) * config.vocab_size * 4 * 2
-    return int(machine.base_bytes + libraries + slack * (16 * config.num_parameters() + activations + logits))
+def _fits(memory_bytes: int, machine: Machine) -> bool:
+    return memory_bytes <= machine.memory_bytes + machine.base_bytes
 
 
 def _with_notes(made: Plan, text: TextSize, machine: Machine) -> Plan:
     notes = []
-    if made.memory_bytes > machine.memory_bytes + machine.base_bytes:
+    if made.recipe.recompute == "blocks":
+        notes.append("blocks are computed again in the backward pass (training.recompute), to save memory for time")
+    if not _fits(made.memory_bytes, machine):
         notes.append(
             f"this needs about {number(made.memory_bytes // 2**20)} MiB, and {number(machine.memory_bytes // 2**20)} "
             "MiB are free: lower training.micro_batch_tokens or the model's size"
@@ -346,6 +343,14 @@ def _with_notes(made: Plan, text: TextSize, machine: Machine) -> Plan:
     if text.training_tokens < 200_000:
         notes.append("this is little text: expect a model that imitates it rather than one that writes")
     return Plan(made.model, made.recipe, made.tokens, made.epochs, made.seconds, made.memory_bytes, tuple(notes))
+
+
+def _context_words(model: ModelConfig) -> str:
+    if model.rope_scaling == "none":
+        return number(model.context_length)
+    return (
+        f"{number(model.context_length)}, positions stretched {number(model.rope_factor)} times ({model.rope_scaling})"
+    )
 
 
 def _clock(seconds: float) -> str:

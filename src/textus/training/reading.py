@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from textus.errors import ConfigError
 from textus.model.config import ModelConfig
 from textus.objectives.config import ObjectiveConfig
 from textus.training.config import ModelSettings
@@ -27,3 +28,15 @@ def reading(shape: ModelConfig, model: ModelSettings, objective: ObjectiveConfig
         family="modernbert" if is_encoder else "qwen3",
         reads_both_ways=objective.name == "hybrid",
     )
+
+
+def continuing(start: ModelConfig, objective: ObjectiveConfig) -> ModelConfig:
+    """Return the shape of a model that goes on learning; raise `ConfigError` where it reads in another way."""
+    asked, there = (objective.attention, objective.offset), (start.attention, start.prediction_offset)
+    if asked != there:
+        raise ConfigError(
+            f"objective.name={objective.name} needs attention={asked[0]} and prediction_offset={asked[1]}; the one in "
+            f"training.start_from has {there[0]} and {there[1]}",
+            hint="choose the objective that it was trained with, or a new model",
+        )
+    return replace(start, reads_both_ways=start.reads_both_ways or objective.name == "hybrid")

@@ -10,26 +10,30 @@ from typing import Any
 
 from textus import fingerprint, storage
 from textus.checkpoint import training_state
-from textus.checkpoint.checkpoint import load_weights, write_model
+from textus.checkpoint.checkpoint import load_weights
 from textus.dataset.loader import Loader
 from textus.dataset.mixture import Mixture
 from textus.dataset.pack import Windows
 from textus.errors import CheckpointError, DivergenceError, Interrupted
 from textus.model.transformer import Transformer
 from textus.objectives.causal import Causal
-from textus.objectives.measure import measure
 from textus.objectives.objective import Objective
 from textus.progress import SILENT, Progress, Task
 from textus.tokenizer.tokenizer import Tokenizer
-from textus.training import keep, machine
+from textus.training import aids, keep
+from textus.training.crew import assemble
+from textus.training.distributed import Ranks
 from textus.training.identity import identity
 from textus.training.keep import CHECKPOINTS, METRICS
-from textus.training.log import MetricsLog
+from textus.training.lines import line_of, note
+from textus.training.log import MetricsLog, Unwritten
 from textus.training.loop import Step, TrainState, train
 from textus.training.monitor import LONGEST_BAD_ROW
 from textus.training.precision import Precision
 from textus.training.recipe import Recipe
-from textus.training.signals import StopRequest, stop_requests
+from textus.training.saving import Saver, take_up
+from textus.training.signals import stop_requests
+from textus.training.together import Alone
 
 MOST_ROLLBACKS = 3
 """To one checkpoint."""
@@ -49,11 +53,15 @@ class Run:
     provenance: Mapping[str, Any]
     progress: Progress = SILENT
     on_step: Callable[[Step], None] = field(default=lambda step: None)
+    ranks: Ranks = field(default_factory=Ranks)
+    """The processes that train it together; all of them have a run like this one."""
+    _crew: Alone = field(default_factory=Alone, repr=False)
 
     @property
     def identity(self) -> dict[str, Any]:
         """Return what decides the weights; a checkpoint of another identity is not resumed."""
-        return identity(self.model.config, self.recipe, self.objective, self.training, self.validation)
+        parent = self.provenance.get("parent", "")
+        return identity(self.model.config, self.recipe, self.objective, self.training, self.validation, parent)
 
     @property
     def key(self) -> str:
@@ -76,27 +84,34 @@ class Run:
         Raises `Interrupted` on Ctrl-C or SIGTERM, with everything saved; `DivergenceError` when the monitor's policy
         says stop; `ConfigError` when a checkpoint of other settings is in the way.
         """
-        self.refuse_other_settings()
+        self.ranks.first(self.refuse_other_settings)
+        self.ranks.connect(self.recipe.device)
         self.model.to(self.recipe.device)
+        aids.attach(self.model, self.recipe)
+        self._crew = assemble(self.ranks, self.model, self.recipe)
         state = TrainState.start(self.model, self.recipe)
-        length = self._resume(state)
-        log = MetricsLog(
-            self.directory / METRICS, length, tensorboard=self.recipe.tensorboard, first_step=state.step + 1
-        )
+        log = self._log(state, self._resume(state))
         try:
             with (
-                stop_requests() as request,
+                stop_requests() as self._crew.request,
                 self.progress.task("training", self.recipe.steps, "steps") as task,
+                self._saver() as saver,
             ):
                 task.advance(state.step)
                 while state.step < self.recipe.steps:
-                    self._sitting(state, log, request, task)
+                    self._sitting(state, log, task, saver)
         finally:
             log.close()
-        if request.signal_number:  # it came with the last step, or while that was saved
-            raise self._interrupted(state, request)
-        state.chosen_step = self._choose(state)
+        if self._crew.agree_to_stop():  # it came with the last step, or while that was saved
+            raise self._interrupted(state)
+        state.chosen_step = self.ranks.first(lambda: self._choose(state))
         return state
+
+    def _log(self, state: TrainState, length: int) -> MetricsLog:
+        if not self.ranks.leads:
+            return Unwritten()
+        path = self.directory / METRICS
+        return MetricsLog(path, length, tensorboard=self.recipe.tensorboard, first_step=state.step + 1)
 
     def refuse_other_settings(self) -> None:
         """Raise `ConfigError`, naming what differs, where checkpoints here belong to a run with other settings."""
@@ -106,33 +121,46 @@ class Run:
         """Delete what the run no longer needs, once its model is safe in its place."""
         keep.tidy(self.directory, self.key, self.model_key)
 
-    def _sitting(self, state: TrainState, log: MetricsLog, request: StopRequest, task: Task) -> None:
+    def _sitting(self, state: TrainState, log: MetricsLog, task: Task, saver: Saver) -> None:
         """Train until the end or a rollback."""
+        crew = self._crew
 
         def settles(number: int) -> bool:
-            return bool(request.signal_number) or self._pauses_at(number)
+            return bool(crew.stop) or self._pauses_at(number)
 
-        steps = train(self.model, self._loader(), self.objective, self.recipe, state, settles)
+        steps = train(self.model, self._loader(), self.objective, self.recipe, state, settles, crew)
         try:
             for step in steps:
+                saver.check()
                 self.on_step(step)
                 validation = self._validate(state, step)
-                line = self._line(step, validation)
+                line = line_of(
+                    step,
+                    validation,
+                    self.model.config,
+                    self.recipe,
+                    self.ranks.world,
+                    has_perplexity=isinstance(self.objective, Causal),
+                )
+                if step.verdict.judgement != "ok":
+                    line["batch"] = self._batch_name(step.number)
                 log.write(line)
                 task.advance(1)
-                task.note(_note(line, state))
+                task.note(note(line, state))
                 self._watch(step, state)
                 if self.recipe.on_divergence == "rollback" and step.verdict.judgement in ("non-finite", "spike"):
+                    self.ranks.first(saver.wait)
                     task.advance(self._roll_back(step, state, log))
                     return
                 if state.launched != step.number:
                     continue  # the weights are already of the next step
                 improved = validation is not None and state.best_step == step.number
                 last = step.number == self.recipe.steps
-                if improved or last or request.signal_number or step.number % self.recipe.checkpoint_every == 0:
-                    self._save(state, log)
-                if request.signal_number:
-                    raise self._interrupted(state, request)
+                if improved or last or crew.stop or step.number % self.recipe.checkpoint_every == 0:
+                    self._save(state, log, saver)
+                if crew.stop:
+                    self.ranks.first(saver.wait)
+                    raise self._interrupted(state)
         finally:
             steps.close()
 
@@ -140,16 +168,19 @@ class Run:
         """Tell whether something is done with the weights after a step."""
         return number % self.recipe.evaluate_every == 0 or number % self.recipe.checkpoint_every == 0
 
-    def _interrupted(self, state: TrainState, request: StopRequest) -> Interrupted:
+    def _interrupted(self, state: TrainState) -> Interrupted:
         return Interrupted(
             f"stopped after step {state.step} of {self.recipe.steps}; checkpoint saved",
             hint="run the same command again to go on",
-            signal_number=request.signal_number,
+            signal_number=self._crew.stop,
         )
 
     def _choose(self, state: TrainState) -> int:
         """Put the weights that the run leaves into the model, and return the step that they are of."""
+        self.model.aids = None
+        self.model = self._crew.whole(self.model, training_state.path(self.checkpoints, state.step))
         if self.recipe.select == "last" or not 0 < state.best_step < state.step:
+            state.average.settle()
             return state.step
         best = training_state.path(self.checkpoints, state.best_step)
         try:
@@ -157,11 +188,21 @@ class Run:
             load_weights(best, self.model)
         except CheckpointError as error:
             self.progress.say(f"the best checkpoint is damaged, and the last weights are taken: {error.message}")
+            state.average.settle()
             return state.step
         return state.best_step
 
     def _resume(self, state: TrainState) -> int:
         """Load the newest good checkpoint, if any, and return the length of the metrics file that belongs to it."""
+        newest = self.ranks.first(self._newest)
+        if not newest:
+            return 0
+        values = self._load(newest, state)
+        self.progress.say(f"resuming after step {state.step} of {self.recipe.steps}")
+        return int(values["metrics_length"])
+
+    def _newest(self) -> int:
+        """Tidy up after who was killed; return the step of the newest good checkpoint, 0 where there is none."""
         storage.sweep(self.checkpoints)
         newest, passed = training_state.newest(self.checkpoints)
         for sentence in passed:
@@ -174,26 +215,35 @@ class Run:
                 )
             keep.set_metrics_aside(self.directory)
             return 0
-        values = self._load(newest, state)
-        self.progress.say(f"resuming after step {state.step} of {self.recipe.steps}")
-        return int(values["metrics_length"])
+        return training_state.step_of(newest)
 
-    def _load(self, checkpoint: Path, state: TrainState) -> dict[str, Any]:
-        load_weights(checkpoint, self.model)
-        values = training_state.read(checkpoint, state.optimizer)
+    def _load(self, step: int, state: TrainState) -> dict[str, Any]:
+        checkpoint = training_state.path(self.checkpoints, step)
+        values = self._crew.load(checkpoint, self.model, state.optimizer)
         state.restore(values)
+        take_up(self.model, state, training_state.beside(checkpoint))
         return values
 
     def _loader(self) -> Loader:
-        return Loader(self.training, self.recipe.rows(self.model.config.context_length))
+        context = self.model.config.context_length
+        rows, ranks = self.recipe.rows(context), self.ranks
+        return Loader(
+            self.training, rows, ranks.rank, ranks.world, lambda steps: self.recipe.rows_before(steps, context)
+        )
+
+    def _saver(self) -> Saver:
+        background = self.recipe.saving == "background"
+        where, kept = self.checkpoints, self.recipe.keep_last
+        return Saver(where, self.model, self.tokenizer, self.provenance, self.key, kept, background, self.progress.say)
 
     def _validate(self, state: TrainState, step: Step) -> float | None:
         """Measure the validation loss where it is due, and note the best."""
         if step.number % self.recipe.evaluate_every and step.number != self.recipe.steps:
             return None
         precision = Precision(self.recipe.precision, self.recipe.device)
-        asked = self.objective.validation()
-        loss = measure(self.model, asked, self._validation_windows(), self.recipe.device, precision.autocast)
+        windows, device = self._validation_windows(), self.recipe.device
+        with state.average.shown():
+            loss = self._crew.measure(self.model, self.objective.validation(), windows, device, precision.autocast)
         value = float(loss.mean)
         if value < state.best_loss:
             state.best_loss, state.best_step = value, step.number
@@ -208,17 +258,15 @@ class Run:
         rows = self.recipe.micro_rows(context)
         return (self.validation.rows(numbers[start : start + rows]) for start in range(0, count, rows))
 
-    def _save(self, state: TrainState, log: MetricsLog) -> None:
+    def _save(self, state: TrainState, log: MetricsLog, saver: Saver) -> None:
         path = training_state.path(self.checkpoints, state.step)
-        values = {**state.values(), "metrics_length": log.sync(), "identity": self.identity}
-        with storage.refusals(path):
-            if path.is_dir() and not (path / storage.MANIFEST).is_file():
-                storage.discard(path)  # damaged, and passed over on resuming
-            with storage.new_directory(path) as partial:
-                write_model(partial, self.model, self.tokenizer, self.provenance)
-                training_state.write(partial, state.optimizer, values)
-                storage.seal(partial, training_state.KIND, self.key, {}, {"step": state.step})
-            keep.retain(self.checkpoints, state.step, self.recipe.keep_last, state.best_step)
+        weights, spread = self._crew.gathered(self.model, state.optimizer, lambda: storage.stage(path))
+
+        def save() -> None:
+            values = {**state.values(), "metrics_length": log.sync(), "identity": self.identity}
+            saver.save(state, values, weights, spread)
+
+        self.ranks.first(save)
 
     def _watch(self, step: Step, state: TrainState) -> None:
         """Say what went wrong with a step, naming its batch; stop where the policy or patience ends."""
@@ -238,20 +286,17 @@ class Run:
             )
 
     def _batch_name(self, number: int) -> str:
-        rows = self.recipe.rows(self.model.config.context_length)
-        first = (number - 1) * rows
-        windows = range(first, first + rows)
+        first, end = (self.recipe.rows_before(n, self.model.config.context_length) for n in (number - 1, number))
+        windows = range(first, end)
         documents = sorted({source.document for window in windows for source in self.training.sources(window)})
         shown = ", ".join(map(str, documents[:8])) + (", ..." if len(documents) > 8 else "")
-        return f"windows {first} to {first + rows - 1}, training documents {shown}"
+        return f"windows {first} to {end - 1}, training documents {shown}"
 
     def _roll_back(self, step: Step, state: TrainState, log: MetricsLog) -> int:
         """Return to the newest checkpoint with this step's batch ruled out; return the steps moved."""
-        newest, passed = training_state.newest(self.checkpoints)
-        for sentence in passed:
-            self.progress.say(sentence)
+        newest = self.ranks.first(self._newest_to_return_to)
         left_out = {*state.left_out, step.number}
-        if newest is None:
+        if not newest:
             raise DivergenceError(
                 f"step {step.number}: {step.verdict.reason}, before the first checkpoint",
                 hint="lower training.learning_rate or raise training.warmup_steps",
@@ -267,52 +312,8 @@ class Run:
         self.progress.say(f"rolled back to step {state.step}; the batch of step {step.number} will be left out")
         return state.step - step.number
 
-    def _speed(self, step: Step) -> dict[str, Any]:
-        """Say how fast a step was, and of what the device can do where that is known (model flops utilisation).
-
-        Tokens that are read count whether asked or not, and attention as if every window were one document.
-        """
-        device = self.recipe.device
-        flops = step.positions * self.model.config.flops_per_token() / step.seconds
-        peak = machine.peak_flops(machine.device_name(device), self.recipe.precision)
-        return {
-            "tokens_per_second": round(step.positions / step.seconds, 1),
-            "tflops": float(f"{flops / 1e12:.4g}"),
-            **({} if peak is None else {"mfu": round(flops / peak, 4)}),
-            "peak_memory_bytes": machine.peak_bytes(device),
-        }
-
-    def _line(self, step: Step, validation: float | None) -> dict[str, Any]:
-        line: dict[str, Any] = {
-            "step": step.number,
-            "loss": step.loss,
-            "learning_rate": step.learning_rate,
-            "gradient_norm": step.gradient_norm,
-            "tokens": step.tokens,
-            "seconds": round(step.seconds, 4),
-            "waited": round(step.waited, 5),
-            **self._speed(step),
-        }
-        # of a loss on hidden tokens, the exponential is no perplexity
-        has_perplexity = isinstance(self.objective, Causal)
-        if has_perplexity and step.loss < 50:
-            line["perplexity"] = math.exp(step.loss)
-        if validation is not None:
-            line["validation_loss"] = validation
-            if has_perplexity:
-                line["validation_perplexity"] = math.exp(min(validation, 50.0))
-        if step.verdict.judgement != "ok":
-            line |= {
-                "judgement": step.verdict.judgement,
-                "reason": step.verdict.reason,
-                "batch": self._batch_name(step.number),
-            }
-        return line
-
-
-def _note(line: Mapping[str, Any], state: TrainState) -> str:
-    best = f"  validation {state.best_loss:.3f}" if state.best_step else ""
-    share = f" ({line['mfu']:.0%} of the device)" if "mfu" in line else ""
-    speed = f"{line['tokens_per_second']:,.0f} tok/s  {line['tflops']:.3g} TFLOP/s{share}"
-    memory = f"{line['peak_memory_bytes'] / 2**30:.1f} GiB"
-    return f"loss {line['loss']:.3f}{best}  lr {line['learning_rate']:.1e}  {speed}  {memory}"
+    def _newest_to_return_to(self) -> int:
+        newest, passed = training_state.newest(self.checkpoints)
+        for sentence in passed:
+            self.progress.say(sentence)
+        return 0 if newest is None else training_state.step_of(newest)

@@ -51,3 +51,12 @@ def factor(
         return step / warmup_steps
     progress = (step - 1 - warmup_steps) / (steps - warmup_steps)
     return final + (1.0 - final) * SCHEDULES[name](progress, decay_fraction)
+
+
+DECAYS: dict[str, Callable[[float, float], float]] = {
+    "constant": lambda progress, rate: 1.0,
+    "linear": lambda progress, rate: 1.0 - progress,
+    "rate": lambda progress, rate: rate,
+}
+"""The multiple of the weight decay, from how far the run is and the multiple of the learning rate; it is multiplied by
+the learning rate in every update, so that "rate" falls as its square (Schaipp et al. 2025, arXiv 2501.18965)."""

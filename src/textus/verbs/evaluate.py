@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ from textus.corpus.clean import clean
 from textus.corpus.config import CorpusConfig
 from textus.corpus.document import Document
 from textus.corpus.read import read
+from textus.corpus.steps.leak import HELD_OUT
 from textus.dataset.shard import DataHash
 from textus.dataset.split import TokenSplit
 from textus.dataset.tokenize import Shards
@@ -19,8 +21,14 @@ from textus.evaluation.documents import frame, split_documents
 from textus.evaluation.estimate import Evaluation, Measured
 from textus.evaluation.readings import evaluate_readings
 from textus.progress import SILENT, Progress
+from textus.verbs.contamination import contamination, corpus_beside, leakage_of
 from textus.verbs.load import load
 from textus.verbs.settings import kept_settings
+
+_LOSSY = (
+    "the tokenizer is not lossless: it changes a text (case, spaces, rare characters) before the model sees it, so "
+    "bits per byte are of the changed text, and too good beside those of models that keep every byte"
+)
 
 
 def evaluate(
@@ -31,6 +39,7 @@ def evaluate(
     stride: int | Literal["auto"] = "auto",
     device: str = "cpu",
     config: CorpusConfig | Literal["run"] = "run",
+    look_in_training: bool = True,
     progress: Progress = SILENT,
 ) -> Evaluation:
     """Return loss, perplexity and bits per byte with standard errors, on `texts` or on a part of the run's corpus.
@@ -40,41 +49,90 @@ def evaluate(
 
     `texts` are read and cleaned as `config` says, or as the run's own corpus was; nothing is deduplicated or split.
     Windows advance by `stride` new tokens (auto: half the context), so each token is predicted from at least the rest
-    of a context.
+    of a context. `look_in_training` sets beside the scores what training has of the text, where the run's corpus is
+    still beside its model: the leakage of the split, runs of words in common, and the scores of what it has not.
     """
     opened = model if isinstance(model, Checkpoint) else load(model, device=device)
-    context = opened.model.config.context_length
     paths = [texts] if isinstance(texts, str | Path) else list(texts)
-    step = max(1, context // 2) if stride == "auto" else stride
-    if not 1 <= step <= context:
-        raise ConfigError(f"a stride of {step} does not fit a context of {context}", hint=f"give 1 to {context}")
     if paths and split != "validation":
         raise ConfigError(f"texts were given, and the {split} part as well", hint="measure one, then the other")
-    if paths:
-        reading = kept_settings(opened.directory).corpus if config == "run" else config
-        documents = list(_documents(paths, reading, progress))
-        data = DataHash.of(document.id for document in documents)
-    else:
-        part = _part(opened.directory, split)
-        if part.tokenizer_fingerprint != opened.tokenizer.fingerprint:
-            raise ArtefactError(
-                f"{opened.directory}: its shards were made with another tokenizer",
-                hint="run `textus train` on it again, or name the texts to measure on",
-            )
-        data = part.data_fingerprint
+    step = _stride(opened, stride)
+    if not paths:
+        return _measure_part(opened, split, step, look_in_training, progress)
+    reading = kept_settings(opened.directory).corpus if config == "run" else config
+    documents = read_texts(paths, reading, progress)
+    return measure_texts(opened, documents, stride=step, look_in_training=look_in_training, progress=progress)
+
+
+def measure_texts(
+    opened: Checkpoint,
+    documents: Sequence[Document],
+    *,
+    stride: int | Literal["auto"] = "auto",
+    look_in_training: bool = True,
+    progress: Progress = SILENT,
+) -> Evaluation:
+    """Measure a model on documents, as `evaluate` does."""
+    data = DataHash.of(document.id for document in documents)
 
     def framed() -> Iterable[Measured]:
-        return (frame(opened.tokenizer, document) for document in documents) if paths else split_documents(part)
+        return (frame(opened.tokenizer, document) for document in documents)
 
-    return evaluate_readings(
+    found = _measure(opened, framed, data, _stride(opened, stride), progress)
+    corpus = corpus_beside(opened.directory) if look_in_training else None
+    if corpus is None:
+        return found
+    asked = kept_settings(opened.directory).corpus.contamination
+    return replace(found, contamination=contamination(found, documents, corpus, asked, progress))
+
+
+def _measure_part(
+    opened: Checkpoint, split: str, stride: int, look_in_training: bool, progress: Progress
+) -> Evaluation:
+    """Measure a model on a part of its own corpus."""
+    part = _part(opened.directory, split)
+    if part.tokenizer_fingerprint != opened.tokenizer.fingerprint:
+        raise ArtefactError(
+            f"{opened.directory}: its shards were made with another tokenizer",
+            hint="run `textus train` on it again, or name the texts to measure on",
+        )
+    found = _measure(opened, lambda: split_documents(part), part.data_fingerprint, stride, progress)
+    corpus = corpus_beside(opened.directory) if look_in_training else None
+    name = next((name for name in HELD_OUT if name == split), None)
+    if corpus is None or name not in corpus.splits:
+        return found
+    asked = kept_settings(opened.directory).corpus.contamination
+    shown = contamination(found, corpus.documents(name), corpus, asked, progress)
+    return replace(found, contamination=shown, leakage=leakage_of(corpus) if shown or found.blocks is None else None)
+
+
+def _measure(
+    opened: Checkpoint, framed: Callable[[], Iterable[Measured]], data: str, stride: int, progress: Progress
+) -> Evaluation:
+    """Measure a model in every way that it reads."""
+    found = evaluate_readings(
         opened.model,
         opened.tokenizer,
         framed,
         data=data,
-        stride=step,
+        stride=stride,
         bound=_is_diffusion(opened),
         progress=progress,
     )
+    return found if opened.tokenizer.is_lossless else replace(found, note=f"{found.note}; {_LOSSY}")
+
+
+def _stride(opened: Checkpoint, stride: int | Literal["auto"]) -> int:
+    context = opened.model.config.context_length
+    step = max(1, context // 2) if stride == "auto" else stride
+    if not 1 <= step <= context:
+        raise ConfigError(f"a stride of {step} does not fit a context of {context}", hint=f"give 1 to {context}")
+    return step
+
+
+def read_texts(paths: Sequence[str | Path], config: CorpusConfig, progress: Progress = SILENT) -> list[Document]:
+    """Read and repair texts to measure on; nothing is deduplicated or split."""
+    return list(_documents(paths, config, progress))
 
 
 def _is_diffusion(opened: Checkpoint) -> bool:

@@ -19,6 +19,7 @@ from textus.evaluation.ngram import MAXIMUM_TOKENS, NGram, evaluate_ngram
 from textus.evaluation.readings import evaluate_readings
 from textus.report import Score
 from textus.verbs.blanks import filled_passages
+from textus.verbs.contamination import leakage_of
 from textus.verbs.stages import Stages
 
 MEASURES_VERSION = 3
@@ -37,6 +38,8 @@ class Measures:
     scores: tuple[Score, ...]
     note: str
     """How the standard errors were estimated."""
+    leakage: dict[str, Any]
+    """What of the held-out documents stands in training, measured on the finished texts."""
     stride: int
     baselines: dict[str, Any]
     """Bits per byte by name, and `details`."""
@@ -73,7 +76,8 @@ def measure(stages: Stages, key: str) -> Measures:
         bound=stages.settings.objective.name == "diffusion",
         progress=stages.progress,
     )
-    result = Measures(found.scores, found.note, stride, _baselines(stages, opened), _samples(stages, opened))
+    leakage = leakage_of(stages.corpus)
+    result = Measures(found.scores, found.note, leakage, stride, _baselines(stages, opened), _samples(stages, opened))
     storage.write_json(stages.directory / FILE, {"key": _key(stages, key), **result.as_dict()})
     return result
 

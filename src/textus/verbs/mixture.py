@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
+
+from textus.corpus.corpus import Corpus
+from textus.dataset.config import MixtureConfig
 from textus.dataset.mixture import Mixture, mix, names_of
 from textus.dataset.pack import Windows
+from textus.dataset.split import TokenSplit
 from textus.training.plan import Plan
 from textus.verbs.stages import Stages
+
+
+def shown_windows(
+    split: TokenSplit,
+    corpus: Callable[[], Corpus],
+    config: MixtureConfig,
+    context_length: int,
+    offset: Literal[0, 1],
+    seed: int,
+) -> Windows | Mixture:
+    """Return the windows that training shows; the corpus, which tells sources apart, is opened only to mix them."""
+    if config.is_off:
+        return Windows(split, context_length, offset, seed)
+    names = [names_of(document) for document in corpus().documents("train")]
+    return mix(split, names, config, context_length, offset, seed)
 
 
 def training_windows(stages: Stages, made: Plan) -> Windows | Mixture:
@@ -13,16 +34,14 @@ def training_windows(stages: Stages, made: Plan) -> Windows | Mixture:
     split, settings = stages.shards.split("train"), stages.settings
     context, seed = made.model.context_length, made.recipe.seed
     offset = settings.objective.offset
-    if settings.mixture.is_off:
-        return Windows(split, context, offset, seed)
-    names = [names_of(document) for document in stages.corpus.documents("train")]
-    mixture = mix(split, names, settings.mixture, context, offset, seed)
-    num_windows = made.recipe.steps * made.recipe.rows(context)
-    shown = mixture.epochs(num_windows)
-    total = sum(mixture.weights)
+    shown = shown_windows(split, lambda: stages.corpus, settings.mixture, context, offset, seed)
+    if isinstance(shown, Windows):
+        return shown
+    num_windows = made.recipe.rows_before(made.recipe.steps, context)
+    epochs, total = shown.epochs(num_windows), sum(shown.weights)
     parts = (
-        f"{name} {weight / total:.1%} of the windows, {shown[name]:.3g} epochs"
-        for name, weight in zip(mixture.names, mixture.weights, strict=True)
+        f"{name} {weight / total:.1%} of the windows, {epochs[name]:.3g} epochs"
+        for name, weight in zip(shown.names, shown.weights, strict=True)
     )
     stages.progress.say(f"mixture: {'; '.join(parts)}")
-    return mixture
+    return shown

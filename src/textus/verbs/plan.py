@@ -57,6 +57,8 @@ class _Wanted:
 
     settings: RunSettings
     text: TextSize
+    parent: str
+    """Fingerprint of the model that training starts from, if it does."""
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -65,7 +67,7 @@ class _Wanted:
             "model": dict(vars(self.settings.model)),
             "training": {name: value for name, value in vars(self.settings.training).items() if name not in FREE},
             "objective": dict(vars(self.settings.objective)),
-            "text": dict(vars(self.text)),
+            "text": {**vars(self.text), **({"parent": self.parent} if self.parent else {})},
         }
 
     @property
@@ -74,8 +76,11 @@ class _Wanted:
         return fingerprint.of_value(self.asked)
 
 
-def planned(stages: Stages) -> Plan:
-    """Return the plan of a run: the one it was begun with, so that it resumes the same, or a new one."""
+def planned(stages: Stages, world: int = 1) -> Plan:
+    """Return the plan of a run: the one it was begun with, so that it resumes the same, or a new one.
+
+    `world` devices like this process's share the work.
+    """
     settings, split = stages.settings, stages.shards.split("train")
     text = TextSize(
         training_tokens=split.num_tokens,
@@ -83,7 +88,8 @@ def planned(stages: Stages) -> Plan:
         longest_context=split.num_tokens - settings.objective.offset,
         vocab_size=stages.tokenizer.vocab_size,
     )
-    wanted = _Wanted(settings, text)
+    start = stages.start
+    wanted = _Wanted(settings, text, start.fingerprint if start else "")
     kept = _kept(stages.directory / PLAN, wanted.key)
     if kept is not None:
         kept = _with_free(kept, settings.training)
@@ -97,10 +103,12 @@ def planned(stages: Stages) -> Plan:
             hint=f"go on with it by `textus train {stages.directory}`, choose another -o, or delete "
             f"{stages.directory / CHECKPOINTS} to begin anew",
         )
-    found = machine.look(settings.training)
-    made = make_plan(text, settings.model, settings.training, found, settings.objective)
-    if made.seconds > 2 * CALIBRATION_SECONDS:
-        speed = _measure(made, stages)
+    alone = machine.look(settings.training)
+    found = replace(alone, flops=alone.flops * world)
+    made = make_plan(text, settings.model, settings.training, found, settings.objective, start.model if start else None)
+    fits = made.memory_bytes <= alone.memory_bytes + alone.base_bytes
+    if made.seconds > 2 * CALIBRATION_SECONDS and (fits or world == 1):
+        speed = _measure(made, stages) * world
         made = retime(made, text, settings.model, settings.training, found, speed)
     storage.write_json(stages.directory / PLAN, {"key": wanted.key, "asked": wanted.asked, **made.as_dict()})
     return made

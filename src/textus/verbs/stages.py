@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from textus import storage
 from textus.corpus import demo
 from textus.corpus import pipeline as corpus_stage
+from textus.corpus.config import CorpusConfig
 from textus.corpus.corpus import Corpus
+from textus.corpus.steps.options import Models
 from textus.corpus.trail import WORK
 from textus.dataset import tokenize as shards_stage
 from textus.dataset.tokenize import Shards
@@ -21,7 +23,7 @@ from textus.tokenizer.tokenizer import Tokenizer
 from textus.verbs.settings import FILE, RunSettings
 
 if TYPE_CHECKING:
-    from textus.corpus.steps.options import Reference
+    from textus.verbs.start import Start
 
 DEMO = "demo:"
 _MADE = ("corpus", "tokenizer", "shards")
@@ -50,20 +52,33 @@ class Stages:
         inputs, directory, config = self.settings.inputs, self.directory / "corpus", self.settings.corpus
         if not inputs:
             raise ConfigError("no text was given", hint="name files or folders: textus train my_texts/")
-        judge = _reference(config.filter.reference)
+        models = _models(config)
         if not inputs[0].startswith(DEMO):
-            return corpus_stage.build(inputs, directory, config, self.progress, judge)
+            return corpus_stage.build(inputs, directory, config, self.progress, models)
         named = {DEMO + name: name for name in demo.NAMES}
         if len(inputs) > 1 or inputs[0] not in named:
             hint = f"give {' or '.join(named)}, alone"
             raise ConfigError(f"no demonstration text `{' '.join(inputs)}`", hint=hint)
         name = named[inputs[0]]
         documents = demo.demo_documents(name)
-        return corpus_stage.build_from(documents, demo.demo_key(name), directory, config, self.progress, judge)
+        return corpus_stage.build_from(documents, demo.demo_key(name), directory, config, self.progress, models)
+
+    @cached_property
+    def start(self) -> Start | None:
+        """Look at the model that training goes on from, if it does."""
+        directory = self.settings.training.start_from
+        if not directory:
+            return None
+        # Only then do the stages before training need what models need.
+        from textus.verbs.start import open_start
+
+        return open_start(Path(directory))
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        """Learn the vocabulary from the training part."""
+        """Learn the vocabulary from the training part, or take that of the model that training starts from."""
+        if self.start:
+            return tokenizer_stage.adopt(self.start.directory, self.directory / "tokenizer")
         return tokenizer_stage.build(self.corpus, self.directory / "tokenizer", self.settings.tokenizer, self.progress)
 
     @cached_property
@@ -72,13 +87,37 @@ class Stages:
         return shards_stage.build(self.corpus, self.tokenizer, self.directory / "shards", self.progress)
 
 
-def _reference(directory: str) -> Reference | None:
-    if not directory:
-        return None
-    # A model judges texts: only then do they need what models need.
-    from textus.verbs.reference import reference
+class Made(Stages):
+    """The artefacts of a run directory that another process of the same run has made: opened, and never made."""
 
-    return reference(directory)
+    @cached_property
+    def corpus(self) -> Corpus:
+        """Open the corpus."""
+        return Corpus.open(self.directory / "corpus")
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """Open the vocabulary."""
+        return Tokenizer.load(self.directory / "tokenizer")
+
+    @cached_property
+    def shards(self) -> Shards:
+        """Open the tokens."""
+        return Shards.open(self.directory / "shards")
+
+
+def _models(config: CorpusConfig) -> Models:
+    """Open the models that judge and compare texts: only then does preparing them need what models need."""
+    judge = meaning = None
+    if config.filter.reference:
+        from textus.verbs.reference import reference
+
+        judge = reference(config.filter.reference)
+    if config.semantic.is_on:
+        from textus.verbs.embedding import embedding
+
+        meaning = embedding(config.semantic.model)
+    return Models(judge, meaning)
 
 
 def _refuse_strangers(directory: Path) -> None:

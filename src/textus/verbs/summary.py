@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from textus import config as settings_module
+from textus.evaluation.estimate import leakage_words
 from textus.report import Chart, Prose, Report, Section, Table
 from textus.training.keep import METRICS
 from textus.training.log import read_metrics
@@ -61,7 +62,7 @@ def _causal_meaning(measures: Measures) -> str:
         "Perplexity can be compared only between models with the same tokenizer on the same text; bits per byte "
         "between all models of the same text. Every byte of the validation part is predicted once, the end of each "
         f"document too, from at least the {measures.stride} tokens before it where the document has them; "
-        f"{measures.note}."
+        f"{measures.note}; {leakage_words(measures.leakage)}."
     )
 
 

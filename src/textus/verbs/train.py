@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from textus import config as settings_module
 from textus import storage
-from textus.checkpoint.checkpoint import GENERATION, KIND, generation_config, write_model
+from textus.checkpoint.checkpoint import GENERATION, KIND, generation_config, load_weights, write_model
 from textus.checkpoint.provenance import provenance
 from textus.dataset.pack import Windows
 from textus.errors import TextusError
@@ -20,6 +20,8 @@ from textus.objectives import table as objectives
 from textus.progress import SILENT, Progress
 from textus.report import Report, Score
 from textus.training import machine
+from textus.training.crew import chosen
+from textus.training.distributed import Ranks, joined
 from textus.training.identity import differences, named
 from textus.training.loop import TrainState
 from textus.training.plan import Plan
@@ -29,7 +31,7 @@ from textus.verbs.lock import locked
 from textus.verbs.mixture import training_windows
 from textus.verbs.plan import planned
 from textus.verbs.settings import FILE, RunSettings, resolve
-from textus.verbs.stages import Stages
+from textus.verbs.stages import Made, Stages
 from textus.verbs.summary import summary
 
 RESULT = "result.json"
@@ -49,6 +51,8 @@ class TrainResult:
     peak_memory_bytes: int
     scores: tuple[Score, ...]
     """Measured on the whole validation part."""
+    leakage: dict[str, Any]
+    """What of the held-out documents stands in training."""
     baselines: dict[str, Any]
     """Bits per byte of compressors and of a smoothed n-gram model on the same text."""
     samples: tuple[str, ...]
@@ -63,6 +67,7 @@ class TrainResult:
             "seconds": self.seconds,
             "peak_memory_bytes": self.peak_memory_bytes,
             "scores": [score.as_dict() for score in self.scores],
+            "leakage": self.leakage,
             "baselines": self.baselines,
             "samples": list(self.samples),
         }
@@ -82,16 +87,26 @@ def train(
     checkpoint stands; a run that is finished is opened again, unless its inputs or settings have changed.
     """
     resolved = resolve(inputs, out, settings)
-    with locked(resolved.directory):
-        storage.sweep(resolved.directory)
-        return _train(Stages(resolved, progress), on_plan)
+    with joined() as ranks:
+        if not ranks.leads:
+            return _train(Made(resolved), lambda plan: None, ranks)
+        with locked(resolved.directory):
+            storage.sweep(resolved.directory)
+            return _train(Stages(resolved, progress), on_plan, ranks)
 
 
-def _train(stages: Stages, on_plan: Callable[[Plan], None]) -> TrainResult:
-    """Make what is not there yet, from the corpus to the report."""
-    made = planned(stages)
+def _train(stages: Stages, on_plan: Callable[[Plan], None], ranks: Ranks) -> TrainResult:
+    """Make what is not there yet, from the corpus to the report; all but the training is the first process's work."""
+    made = ranks.lead(lambda: planned(stages, ranks.world))
     on_plan(made)
-    run = _run(stages, made)
+    run = prepare(stages, made, ranks)
+    if not ranks.first(lambda: _begin(run, stages)):
+        learn(run, stages)
+    return ranks.lead(lambda: _result(stages, made, run.model_key, writes=ranks.leads))
+
+
+def _begin(run: Run, stages: Stages) -> bool:
+    """Write down what is to be trained, and tell whether it has been already."""
     finished = storage.is_fresh(stages.directory, KIND, run.model_key)
     if not finished:
         run.refuse_other_settings()
@@ -99,15 +114,16 @@ def _train(stages: Stages, on_plan: Callable[[Plan], None]) -> TrainResult:
     if finished:
         run.tidy()
         _renew_sampling(run, stages)
-    else:
-        _learn(run, stages)
+    return finished
+
+
+def _result(stages: Stages, made: Plan, model_key: str, *, writes: bool) -> TrainResult:
+    """Measure the model, where that has not been done, and report on it."""
     state = storage.read_json(stages.directory / RECORD)
-    result = measures.kept(stages, run.model_key)
+    result = measures.kept(stages, model_key)
     if result is None:
-        result = measures.measure(stages, run.model_key)
+        result = measures.measure(stages, model_key)
     report = summary(stages, made, state, result)
-    storage.write_text(stages.directory / "report.html", report.html())
-    storage.write_json(stages.directory / "report.json", report.as_dict())
     found = TrainResult(
         directory=stages.directory,
         parameters=made.model.num_parameters(),
@@ -115,20 +131,25 @@ def _train(stages: Stages, on_plan: Callable[[Plan], None]) -> TrainResult:
         seconds=state["seconds"],
         peak_memory_bytes=state["peak_memory_bytes"],
         scores=result.scores,
+        leakage=result.leakage,
         baselines=result.baselines,
         samples=result.samples,
         report=report,
     )
-    storage.write_json(stages.directory / RESULT, found.as_dict())
+    if writes:
+        storage.write_text(stages.directory / "report.html", report.html())
+        storage.write_json(stages.directory / "report.json", report.as_dict())
+        storage.write_json(stages.directory / RESULT, found.as_dict())
     return found
 
 
-def _run(stages: Stages, made: Plan) -> Run:
+def prepare(stages: Stages, made: Plan, ranks: Ranks = Ranks()) -> Run:  # noqa: B008 - one process
     """Bring together what the training needs."""
     settings, shards = stages.settings, stages.shards
     context, seed = made.model.context_length, made.recipe.seed
     num_windows = made.recipe.steps * made.recipe.rows(context)
     objective = objectives.build(settings.objective, stages.tokenizer, num_windows, seed)
+    parallel = ranks.first(lambda: chosen(made.recipe, made.memory_bytes, machine.room(made.recipe.device)))
     return Run(
         directory=stages.directory,
         model=Transformer(made.model, seed=seed),
@@ -136,7 +157,7 @@ def _run(stages: Stages, made: Plan) -> Run:
         training=training_windows(stages, made),
         validation=Windows(shards.split("validation"), context, objective.prediction_offset, seed, ordered=True),
         objective=objective,
-        recipe=made.recipe,
+        recipe=replace(made.recipe, parallel=parallel),
         provenance=provenance(
             corpus=stages.corpus.fingerprint,
             tokenizer=stages.tokenizer.fingerprint,
@@ -146,16 +167,30 @@ def _run(stages: Stages, made: Plan) -> Run:
                 "objective": dict(vars(settings.objective)),
                 "training": dict(vars(made.recipe)),
             },
+            parent=stages.start.fingerprint if stages.start else "",
         ),
         progress=stages.progress,
+        ranks=ranks,
     )
 
 
-def _learn(run: Run, stages: Stages) -> None:
-    """Train to the end and put the model in its place; the checkpoints go only when it is there."""
+def learn(run: Run, stages: Stages) -> None:
+    """Train to the end and put the model in its place."""
+    if stages.start:  # a checkpoint, where there is one, takes the place of these
+        load_weights(stages.start.directory, run.model)
+    run.ranks.first(lambda: _look(run))
+    state = run.finish()
+    run.ranks.first(lambda: _publish(run, stages, state))
+
+
+def _look(run: Run) -> None:
+    """Say why a finished model is trained anew, and refuse one that sees what it must not."""
     _say_why_anew(run)
     check_leaks(run.model)
-    state = run.finish()
+
+
+def _publish(run: Run, stages: Stages, state: TrainState) -> None:
+    """Put the model in its place; the checkpoints go only when it is there."""
     facts = {"step": state.chosen_step, "parameters": run.model.config.num_parameters()}
     with storage.refusals(run.directory), storage.published(run.directory, KIND, run.model_key, facts) as partial:
         write_model(partial, run.model, run.tokenizer, run.provenance, stages.settings.sampling.generation_config())
@@ -204,4 +239,4 @@ def _record(run: Run, state: TrainState) -> dict[str, Any]:
     }
 
 
-__all__ = ["TextusError", "TrainResult", "train"]
+__all__ = ["TextusError", "TrainResult", "learn", "prepare", "train"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from textus.corpus.batch import TextBatch
 from textus.corpus.duplicates.config import LeakageConfig
-from textus.corpus.duplicates.leakage import NO_MATCH, HeldOut, Leakage, known, straddling
+from textus.corpus.duplicates.leakage import NO_MATCH, HeldOut, Leakage, Sample, known, straddling
 from textus.corpus.duplicates.verify import Overlaps, shingle_sets
 
 CONFIG = LeakageConfig()
@@ -25,7 +25,7 @@ def as_sets(texts: list[str]) -> list[set[int]]:
 
 
 def search(train: list[str], held_out: list[str], batch: int = 100) -> Leakage:
-    index = HeldOut(*sets_of(held_out), CONFIG)
+    index = HeldOut.of(*sets_of(held_out), CONFIG)
     parts = [
         index.seen_in(*sets_of(train[start : start + batch]), first=start) for start in range(0, len(train), batch)
     ]
@@ -86,7 +86,7 @@ def test_leaked_documents_are_found_and_clean_ones_are_not(copies: int) -> None:
 def test_parts_add_up_in_any_order() -> None:
     rng = np.random.default_rng(1)
     held_out = [" ".join(words(rng, 50)) for _ in range(5)]
-    index = HeldOut(*sets_of(held_out), CONFIG)
+    index = HeldOut.of(*sets_of(held_out), CONFIG)
     parts = [index.seen_in(*sets_of([text, text + " more"]), first=10 * n) for n, text in enumerate(held_out)]
     one, other = Leakage.of(parts, 5), Leakage.of(parts[::-1], 5)
     assert one.matches.tolist() == other.matches.tolist() == [0, 10, 20, 30, 40]
@@ -97,20 +97,34 @@ def test_nothing_held_out_and_nothing_to_train_on_leak_nothing() -> None:
     assert Leakage.of([], 2).matches.tolist() == [NO_MATCH, NO_MATCH]
     empty = Leakage.of([], 0).summary(np.zeros(0, np.int64))
     assert empty.share == empty.share_of_bytes == 0 and empty.worst == ()
-    assert len(HeldOut(*sets_of([]), CONFIG).seen_in(*sets_of(["a b c d e f"])).train) == 0
-    assert len(HeldOut(*sets_of(["...", ""]), CONFIG).seen_in(*sets_of(["!", "a"])).train) == 0
+    assert len(HeldOut.of(*sets_of([]), CONFIG).seen_in(*sets_of(["a b c d e f"])).train) == 0
+    assert len(HeldOut.of(*sets_of(["...", ""]), CONFIG).seen_in(*sets_of(["!", "a"])).train) == 0
 
 
 @given(st.lists(PASSAGES, max_size=6), st.lists(PASSAGES, min_size=1, max_size=8))
 @settings(max_examples=25)
 def test_after_what_is_known_is_trained_on_nothing_leaks(train, held_out) -> None:
     texts, others = [text_of(one) for one in train], [text_of(one) for one in held_out]
-    index = HeldOut(*sets_of(others), CONFIG)
-    moved = known(search(texts, others), index.seen_in(*sets_of(others)))
+    index = HeldOut.of(*sets_of(others), CONFIG)
+    among, at_once = index.among(runs=15), index.seen_in(*sets_of(others))
+    assert all((getattr(among, name) == values).all() for name, values in vars(at_once).items())
+    moved = known(search(texts, others), among)
     left = [text for text, gone in zip(others, moved, strict=True) if not gone]
     again = search(texts + [text for text, gone in zip(others, moved, strict=True) if gone], left)
     small = [len(runs) <= 64 for runs in as_sets(left)] if left else []
     assert not (again.matches != NO_MATCH)[small].any()
+
+
+@given(st.lists(PASSAGES, max_size=6), st.lists(st.integers(0, 2**32 - 1), max_size=50))
+@settings(max_examples=25)
+def test_a_sample_is_the_same_once_written_and_misses_no_run(tmp_path_factory, held_out, others) -> None:
+    sample = Sample.of(*sets_of([text_of(one) for one in held_out]), CONFIG)
+    place = tmp_path_factory.mktemp("sample")
+    sample.write(place)
+    read = Sample.read(place)
+    assert all((getattr(read, name) == values).all() for name, values in vars(sample).items())
+    runs = np.array([*others, *sample.runs.tolist()], np.uint32)
+    assert set(np.flatnonzero(np.isin(runs, sample.runs))) <= set(read.may_hold(runs))
 
 
 def test_what_straddles_leaves_training() -> None:
@@ -124,7 +138,7 @@ def test_what_straddles_leaves_training() -> None:
 @settings(max_examples=25)
 def test_every_document_that_shows_another_is_a_holder(train, held_out) -> None:
     texts = [text_of(one) for one in train]
-    index = HeldOut(*sets_of([text_of(one) for one in held_out]), CONFIG)
+    index = HeldOut.of(*sets_of([text_of(one) for one in held_out]), CONFIG)
     hashes, offsets = TextBatch(texts).ngrams(5)
     holders = index.holders((hashes >> np.uint64(32)).astype(np.uint32), offsets)
     assert set(index.seen_in(*sets_of(texts)).train.tolist()) <= set(holders.tolist())

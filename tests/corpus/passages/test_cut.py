@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textus.corpus.batch import TextBatch
-from textus.corpus.passages.cut import without_words
+from textus.corpus.passages.cut import marked_words, without_words
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,20 @@ def test_what_is_left_reads_on(text: str, spans: list[tuple[int, int]], left: st
     assert without_words(TextBatch(["before", text, "behind"]), 1, spans) == left
 
 
+@pytest.mark.parametrize(
+    ("text", "spans", "left"),
+    [
+        ("One. Two three. Four.", [(1, 3, "[...]")], "One. [...]. Four."),
+        ("One two.", [(0, 2, "#")], "#."),
+        ("One.\n\nTwo three.\n\nFour.", [(1, 3, "[...]")], "One.\n\n[...].\n\nFour."),
+        ('He said "go away" to me', [(2, 4, "[...]")], 'He said "[...]" to me'),
+        ("a b c d e f", [(1, 2, "#"), (3, 5, "")], "a # c f"),
+    ],
+)
+def test_a_mark_stands_where_words_were(text: str, spans: list[tuple[int, int, str]], left: str) -> None:
+    assert marked_words(TextBatch(["before", text, "behind"]), 1, spans) == left
+
+
 @given(st.text(st.sampled_from('ab \n.,"(é漢'), max_size=40), st.data())
 def test_the_other_words_stay(text: str, data: st.DataObject) -> None:
     batch = TextBatch([text])
@@ -38,3 +52,7 @@ def test_the_other_words_stay(text: str, data: st.DataObject) -> None:
     left = TextBatch([without_words(batch, 0, spans)])
     kept = [word for number, word in enumerate(words) if not any(start <= number < end for start, end in spans)]
     assert [left.word(number) for number in range(len(left.words))] == kept
+    marked = marked_words(batch, 0, [(*span, "<>") for span in spans])
+    left = TextBatch([marked])
+    assert [left.word(number) for number in range(len(left.words))] == kept
+    assert marked.count("<>") == len(spans)

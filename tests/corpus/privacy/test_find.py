@@ -14,6 +14,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from textus.corpus.batch import TextBatch
 from textus.corpus.privacy.config import KINDS, PrivacyConfig
 from textus.corpus.privacy.find import count, find, is_dropped, placeholder, redact
 
@@ -113,7 +114,7 @@ def test_findings_are_in_order_apart_and_inside_the_text(text: str) -> None:
 
 @given(st.lists(texts, max_size=5), st.booleans())
 def test_counts_are_those_of_each_text(given_texts: list[str], checked: bool) -> None:
-    counts = count(given_texts, checked=checked)
+    counts = count(given_texts, TextBatch(given_texts), checked=checked)
     for number, text in enumerate(given_texts):
         assert Counter({kind: int(counts[kind][number]) for kind in KINDS}) == Counter(
             one.kind for one in find(text, checked=checked)
@@ -148,8 +149,11 @@ def test_each_kind_has_its_own_policy() -> None:
     assert redact(text, PrivacyConfig()) == (text, Counter())
     assert redact(text, only_ssn) == ("ada@example.org, <SSN>", Counter({"ssn": 1}))
     assert redact(text, PrivacyConfig(policy="redact", email="keep"))[0] == "ada@example.org, <SSN>"
-    assert is_dropped(count([text, "none"]), PrivacyConfig(email="drop")).tolist() == [True, False]
-    assert is_dropped(count([text]), only_ssn).tolist() == [False]
+    assert is_dropped(count([text, "none"], TextBatch([text, "none"])), PrivacyConfig(email="drop")).tolist() == [
+        True,
+        False,
+    ]
+    assert is_dropped(count([text], TextBatch([text])), only_ssn).tolist() == [False]
 
 
 def test_long_texts_without_end_cost_no_more_than_long_ones() -> None:

@@ -87,7 +87,7 @@ def test_any_number_of_processes_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_ranks_share_the_tasks_and_wait_for_each_other(tmp_path: Path) -> None:
     ranks = [
-        threading.Thread(target=carry, args=(Ranked(rank, 3), "work", tasks(tmp_path / "shared", 9), SILENT))
+        threading.Thread(target=carry, args=(Ranked(rank, 3, tmp_path), "work", tasks(tmp_path / "shared", 9), SILENT))
         for rank in range(3)
     ]
     for rank in ranks:
@@ -96,6 +96,26 @@ def test_ranks_share_the_tasks_and_wait_for_each_other(tmp_path: Path) -> None:
         rank.join()
     carry(Processes(1), "work", tasks(tmp_path / "alone", 9), SILENT)
     assert results(tmp_path / "shared") == results(tmp_path / "alone")
+
+
+def owned(folder: Path, rank: int, number: int, work: Any = write) -> list[Task]:
+    """Tasks that are all of one rank of two."""
+    drawn = (Task(folder / str(index), fingerprint.of_text(f"{index}"), work, index, MUCH) for index in range(1000))
+    return [task for task in drawn if int(task.key[:8], 16) % 2 == rank][:number]
+
+
+def test_who_waits_for_a_rank_that_has_failed_fails_as_it_did(tmp_path: Path) -> None:
+    first, bad, last = owned(tmp_path / "work", 0, 3)
+    bad = Task(bad.place, bad.key, refuse, None, MUCH)
+    for rank in (0, 1):  # the first does it, the second waits for it
+        with pytest.raises(InputError, match="damaged"):
+            carry(Ranked(rank, 2, tmp_path), "work", [first, bad, last], SILENT)
+    assert first.is_done and not last.is_done
+    mended = Task(bad.place, bad.key, write, "mended", MUCH)
+    carry(Ranked(1, 2, tmp_path), "work", [first, mended, last], SILENT)  # the first has not come back yet
+    assert first.is_done and mended.is_done and last.is_done
+    carry(Ranked(0, 2, tmp_path), "work", [first, mended, last], SILENT)
+    assert not list(tmp_path.glob("failed-*"))
 
 
 def test_the_task_of_a_killed_worker_is_done_again(tmp_path: Path) -> None:
@@ -154,10 +174,10 @@ def test_a_ray_cluster_gives_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "dying/result").read_text() == "survived"
 
 
-def test_the_settings_choose_the_carrier() -> None:
-    assert isinstance(chosen(WorkConfig(rank=1, world=2)), Ranked)
-    assert isinstance(chosen(WorkConfig(carrier="ray")), Ray)
-    local = chosen(WorkConfig(workers=3))
+def test_the_settings_choose_the_carrier(tmp_path: Path) -> None:
+    assert isinstance(chosen(WorkConfig(rank=1, world=2), tmp_path), Ranked)
+    assert isinstance(chosen(WorkConfig(carrier="ray"), tmp_path), Ray)
+    local = chosen(WorkConfig(workers=3), tmp_path)
     assert isinstance(local, Processes)
     assert local.workers == 3
     with pytest.raises(ConfigError, match="below `world`"):

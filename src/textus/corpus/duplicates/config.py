@@ -76,8 +76,13 @@ class LeakageConfig(Settings):
 class SemanticConfig(Settings):
     """Say which documents mean the same, by the angle between their embeddings."""
 
+    model: str = ""
+    """The directory of a model whose embeddings tell what texts mean: a run of Textus, or a Hugging Face or
+    sentence-transformers directory; empty: meaning is not looked at."""
     threshold: Annotated[float, Range(0, 1, open_low=True)] = 0.95
-    """Drop a document whose embedding has at least this cosine with that of one that is kept."""
+    """Drop a document whose embedding has at least this cosine with that of one that is kept; depends on the model."""
+    centred: bool = True
+    """Take the mean of all embeddings from each first: those of language models all point one way."""
     exact_documents: Count = 20_000
     """Up to how many documents each is compared with each; more are put into clusters first."""
     cluster_documents: Count = 2_000
@@ -86,3 +91,8 @@ class SemanticConfig(Settings):
     """In how many of the nearest clusters each document is compared; more find more pairs across borders."""
     seed: Natural = 0
     """Where the search for clusters starts."""
+
+    @property
+    def is_on(self) -> bool:
+        """Tell whether meaning is to be looked at."""
+        return bool(self.model)

@@ -9,7 +9,8 @@ shared by half is missed with probability 1.3e-5; a held-out document of 64 runs
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +21,15 @@ from textus.corpus.duplicates.config import LeakageConfig
 from textus.corpus.duplicates.verify import Overlaps, Shingles, overlaps
 
 _SAMPLE = 64
-_MOST_OWNERS = 64
-"""Of more held-out documents that share a sampled run, each is known by it with a chance of 64 / their number."""
+_MOST_OWNERS = 32
+"""Of more held-out documents that share a sampled run, each is known by it with a chance of 32 / their number."""
+_FEWEST_COMMON = 2
+"""So many of those runs must be met where no other is: texts of one template share them and say different things."""
 _SURE = 0.5
 """What share of the runs that are expected in common must be met in the sample; one at least."""
 _LOW, _HIGH = np.uint64(2**32 - 1), np.uint64(32)
-_TABLE_BITS = 24
+_FEWEST_BITS, _SPARSE_BITS, _MOST_BITS = 16, 6, 26
+"""A table of up to 8 MB, in which at the best one bit of 64 is set."""
 NO_MATCH = -1
 
 
@@ -40,16 +44,37 @@ class Matches:
     containment: NDArray[np.float64]
     """Share of the held-out document's runs."""
 
+    @classmethod
+    def joined(cls, parts: Sequence[Matches]) -> Matches:
+        """Put those of several parts of the training side behind one another."""
+        return cls(
+            *(
+                np.concatenate([np.zeros(0, kind), *(getattr(part, name) for part in parts)])
+                for name, kind in (("train", int), ("held_out", int), ("likeness", float), ("containment", float))
+            )
+        )
 
-class HeldOut:
-    """Held-out documents, to be looked for in others.
 
-    `shingles` and `offsets` are theirs (`shingle_sets`) and may be mapped into memory. Besides them this takes 16 MB
-    and some 550 bytes a document.
-    """
+@dataclass(frozen=True)
+class Sample:
+    """What held-out documents are known by: some 550 bytes of each, and up to 8 MB."""
 
-    def __init__(self, shingles: Shingles, offsets: Index, config: LeakageConfig) -> None:
-        self._sets, self._config = (shingles, offsets), config
+    runs: NDArray[np.uint32]
+    """The sampled runs, in order."""
+    owners: NDArray[np.uint32]
+    """Which document each is of."""
+    is_common: NDArray[np.bool_]
+    """Whether more documents than are noted have the run."""
+    needed: Index
+    """How many of its sampled runs another document must hold to be worth comparing."""
+    needed_common: Index
+    """How many it must hold where all of them are common."""
+    table: NDArray[np.uint8]
+    """A bit for each way in which a run may begin: set where a sampled one does."""
+
+    @classmethod
+    def of(cls, shingles: Shingles, offsets: Index, config: LeakageConfig) -> Sample:
+        """Take the lowest runs of each document."""
         counts = np.minimum(np.diff(offsets), _SAMPLE)
         owners = np.repeat(np.arange(len(counts), dtype=np.uint32), counts)
         places = np.arange(len(owners)) + np.repeat(offsets[:-1] - (np.cumsum(counts) - counts), counts)
@@ -58,15 +83,52 @@ class HeldOut:
         order = np.lexsort((chance, runs))
         runs, owners = runs[order], owners[order]
         rank = np.arange(len(runs)) - np.searchsorted(runs, runs)
-        self._runs, self._owners = runs[rank < _MOST_OWNERS], owners[rank < _MOST_OWNERS]
+        is_common = np.searchsorted(runs, runs, side="right") - np.searchsorted(runs, runs) > _MOST_OWNERS
+        known_by = rank < _MOST_OWNERS
+        runs, owners, is_common = runs[known_by], owners[known_by], is_common[known_by]
         # A document of Jaccard index s has at least the share s of its runs in common with the other.
-        expected = min(config.likeness, config.containment) * np.bincount(self._owners, minlength=len(counts))
-        self._needed: Index = np.maximum(_SURE * expected, 1).astype(np.int64)
-        self._table = np.zeros(1 << _TABLE_BITS, bool)
-        self._table[self._runs >> np.uint32(32 - _TABLE_BITS)] = True
+        kept = np.bincount(owners, minlength=len(counts))
+        expected = min(config.likeness, config.containment) * kept
+        needed: Index = np.maximum(_SURE * expected, 1).astype(np.int64)
+        needed_common: Index = np.maximum(needed, np.minimum(kept, _FEWEST_COMMON))
+        begins = np.zeros(1 << min(_MOST_BITS, max(_FEWEST_BITS, len(runs).bit_length() + _SPARSE_BITS)), bool)
+        begins[runs >> np.uint32(33 - len(begins).bit_length())] = True
+        table = np.packbits(begins, bitorder="little")
+        return cls(runs, owners, is_common, needed, needed_common, table)
+
+    @classmethod
+    def read(cls, place: Path) -> Sample:
+        """Map into memory what `write` wrote."""
+        return cls(*(np.load(place / f"sample_{one.name}.npy", mmap_mode="r") for one in fields(cls)))
+
+    def write(self, place: Path) -> None:
+        """Write a file for each array."""
+        for name, values in vars(self).items():
+            np.save(place / f"sample_{name}.npy", values)
+
+    def may_hold(self, runs: NDArray[np.uint32]) -> Index:
+        """Return the places of all runs that were sampled, and of a few others."""
+        begins = runs >> np.uint32(33 - (8 * len(self.table)).bit_length())
+        bits = self.table[begins >> np.uint32(3)] >> (begins & np.uint32(7)).astype(np.uint8)
+        return np.flatnonzero(bits & np.uint8(1))
+
+
+class HeldOut:
+    """Held-out documents, to be looked for in others.
+
+    `shingles` and `offsets` are theirs (`shingle_sets`); these and the sample of them may be mapped into memory.
+    """
+
+    def __init__(self, shingles: Shingles, offsets: Index, sample: Sample, config: LeakageConfig) -> None:
+        self._sets, self._sample, self._config = (shingles, offsets), sample, config
+
+    @classmethod
+    def of(cls, shingles: Shingles, offsets: Index, config: LeakageConfig) -> HeldOut:
+        """Sample documents, to look for them at once."""
+        return cls(shingles, offsets, Sample.of(shingles, offsets, config), config)
 
     def __len__(self) -> int:
-        return len(self._needed)
+        return len(self._sample.needed)
 
     def seen_in(self, shingles: Shingles, offsets: Index, first: int = 0) -> Matches:
         """Compare training documents with all that are held out; theirs are the numbers from `first` on."""
@@ -76,6 +138,16 @@ class HeldOut:
         seen = (likeness >= self._config.likeness) | (containment >= self._config.containment)
         return Matches(pairs[seen, 0] + first, pairs[seen, 1], likeness[seen], containment[seen])
 
+    def among(self, runs: int = 1 << 22) -> Matches:
+        """Compare the held-out documents with each other, as training documents, so many runs at a time."""
+        (shingles, offsets), parts, first = self._sets, [], 0
+        while first < len(self):
+            stop = max(first + 1, int(np.searchsorted(offsets, offsets[first] + runs, "right")) - 1)
+            own = offsets[first : stop + 1]
+            parts.append(self.seen_in(np.asarray(shingles[own[0] : own[-1]]), own - own[0], first))
+            first = stop
+        return Matches.joined(parts)
+
     def holders(self, runs: NDArray[np.uint32], offsets: Index) -> Index:
         """Return the numbers of all training documents worth comparing; their runs may be in any order, and repeated.
 
@@ -84,15 +156,18 @@ class HeldOut:
         return np.unique(self._candidates(runs, offsets)[:, 0])
 
     def _candidates(self, shingles: Shingles, offsets: Index) -> Pairs:
-        places = np.flatnonzero(self._table[shingles >> np.uint32(32 - _TABLE_BITS)])
-        starts = np.searchsorted(self._runs, shingles[places])
-        counts = np.searchsorted(self._runs, shingles[places], side="right") - starts
+        sample, places = self._sample, self._sample.may_hold(shingles)
+        starts = np.searchsorted(sample.runs, shingles[places])
+        counts = np.searchsorted(sample.runs, shingles[places], side="right") - starts
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        held_out = self._owners[np.repeat(starts, counts) + within]
+        entries = np.repeat(starts, counts) + within
         train = np.repeat(np.searchsorted(offsets, places, side="right") - 1, counts)
-        packed, hits = np.unique((train.astype(np.uint64) << _HIGH) | held_out.astype(np.uint64), return_counts=True)
+        met = (train.astype(np.uint64) << _HIGH) | sample.owners[entries].astype(np.uint64)
+        packed, hits = np.unique(met, return_counts=True)
+        is_rare = np.isin(packed, np.unique(met[~sample.is_common[entries]]), assume_unique=True)
         pairs = np.stack((packed >> _HIGH, packed & _LOW), axis=1).astype(np.int64)
-        return np.asarray(pairs[hits >= self._needed[pairs[:, 1]]])
+        needed = np.where(is_rare, sample.needed[pairs[:, 1]], sample.needed_common[pairs[:, 1]])
+        return np.asarray(pairs[hits >= needed])
 
 
 @dataclass(frozen=True)
@@ -107,10 +182,8 @@ class Leakage:
     @classmethod
     def of(cls, parts: Sequence[Matches], held_out: int) -> Leakage:
         """Keep the closest match of each of so many documents: by containment, then likeness, then number."""
-        documents, train, likeness, containment = (
-            np.concatenate([np.zeros(0, kind), *(getattr(part, name) for part in parts)])
-            for name, kind in (("held_out", int), ("train", int), ("likeness", float), ("containment", float))
-        )
+        every = Matches.joined(parts)
+        documents, train, likeness, containment = every.held_out, every.train, every.likeness, every.containment
         order = np.lexsort((train, -likeness, -containment, documents))
         seen, first = np.unique(documents[order], return_index=True)
         best = order[first]
@@ -165,7 +238,7 @@ def known(found: Leakage, among: Matches) -> NDArray[np.bool_]:
     """Tell which held-out documents are better trained on, so that none that is left has a match in training.
 
     These are the ones with a match there, and then those that match one of them: `among` are the matches of the
-    held-out documents with each other (`HeldOut.seen_in` of their own runs).
+    held-out documents with each other.
     """
     moved: NDArray[np.bool_] = found.matches != NO_MATCH
     while (further := moved[among.train] & ~moved[among.held_out]).any():

@@ -80,12 +80,6 @@ def overlaps(
     return Overlaps(shared, first, second)
 
 
-def can_reach(pairs: Pairs, sizes: Index, likeness: float) -> NDArray[np.bool_]:
-    """Tell which pairs could have a Jaccard index of `likeness` by their numbers of runs alone: at most min / max."""
-    first, second = sizes[pairs[:, 0]], sizes[pairs[:, 1]]
-    return np.asarray(np.minimum(first, second) >= likeness * np.maximum(first, second))
-
-
 def _blocks(costs: Index) -> Iterator[tuple[int, int]]:
     """Cut pairs into blocks of about so many runs; one pair at least."""
     ends = np.cumsum(costs)

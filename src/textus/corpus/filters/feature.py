@@ -46,6 +46,22 @@ def count_at(places: Index, starts: Index) -> Index:
     return np.diff(np.searchsorted(places, starts))
 
 
+def count_true(mask: Mask, starts: Index) -> Index:
+    """Count the true values of a mask from each start to the next; of few, `count_at` of their places is as fast.
+
+    Packed to bits, 64 values are counted at once, and those of a start's own 64 that stand before it apart.
+    """
+    bits = np.zeros(-(-len(mask) // 64) * 8 + 8, np.uint8)
+    packed = np.packbits(mask, bitorder="little")
+    bits[: len(packed)] = packed
+    words = bits.view("<u8")
+    before = np.zeros(len(words) + 1, np.int64)
+    np.cumsum(np.bitwise_count(words), out=before[1:])
+    word, bit = starts >> 6, (starts & 63).astype(np.uint64)
+    found: Index = np.diff(before[word] + np.bitwise_count(words[word] & ((np.uint64(1) << bit) - np.uint64(1))))
+    return found
+
+
 def total(values: NDArray[Any], offsets: Index) -> Index:
     """Add up the whole numbers from each offset to the next."""
     sums = np.zeros(len(values) + 1, np.int64)
@@ -67,14 +83,6 @@ def per(parts: Column, wholes: Column) -> NDArray[np.float32]:
     quotients = np.full(len(parts), np.nan)
     np.divide(parts, wholes, out=quotients, where=wholes != 0)
     return quotients.astype(np.float32)
-
-
-def runs(mask: Mask) -> tuple[Index, Index]:
-    """Return where each run of true values starts, and the place behind its end; the last value must be false."""
-    edges = np.flatnonzero(mask[1:] != mask[:-1]) + 1
-    if len(mask) and mask[0]:
-        edges = np.concatenate([np.zeros(1, np.int64), edges])
-    return edges[::2], edges[1::2]
 
 
 def runs_at(places: Index) -> tuple[Index, Index]:

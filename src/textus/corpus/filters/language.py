@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ def identify(texts: Sequence[str]) -> tuple[list[str], NDArray[np.float32]]:
     (['en', 'und'], True)
     """
     try:
-        import pycld2
+        import pycld2  # noqa: F401
     except ImportError:
         raise ResourceError(
             "languages cannot be told apart: the package pycld2 is not installed",
@@ -45,15 +46,21 @@ def identify(texts: Sequence[str]) -> tuple[list[str], NDArray[np.float32]]:
         ) from None
     codes, confidences = [], np.zeros(len(texts), np.float32)
     for number, text in enumerate(texts):
-        head = text[:CHARACTERS].encode("utf-8", "replace").translate(_CONTROLS)
-        try:
-            _, _, (best, *_) = pycld2.detect(head, isPlainText=True)
-        except pycld2.error:
-            _, _, (best, *_) = pycld2.detect(_assigned(head), isPlainText=True)
-        code = _OLD.get(best[1], best[1])
-        codes.append(code if code in _KNOWN else UNDETERMINED)
-        confidences[number] = best[2] / 100 if code in _KNOWN else 0
+        code, confidences[number] = _detected(text[:CHARACTERS].encode("utf-8", "replace").translate(_CONTROLS))
+        codes.append(code)
     return codes, confidences
+
+
+@lru_cache(2048)  # copies are often near each other
+def _detected(head: bytes) -> tuple[str, float]:
+    import pycld2
+
+    try:
+        _, _, (best, *_) = pycld2.detect(head, isPlainText=True)
+    except pycld2.error:
+        _, _, (best, *_) = pycld2.detect(_assigned(head), isPlainText=True)
+    code = _OLD.get(best[1], best[1])
+    return (code, best[2] / 100) if code in _KNOWN else (UNDETERMINED, 0)
 
 
 def check_language(code: str) -> None:

@@ -105,7 +105,7 @@ def measure(batch: TextBatch) -> dict[str, Column]:
 
 def solid_lines(batch: TextBatch) -> Pieces:
     """Return the lines that are not blank."""
-    starts, ends = batch.stripped(batch.lines.starts, batch.lines.ends)
+    starts, ends = batch.trimmed_lines
     numbers = np.flatnonzero(ends > starts)
     return Pieces(starts[numbers], ends[numbers], batch.lines.owners[numbers], numbers)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from textus.corpus.batch import DIGIT, LETTER, SPACE, Index, Spans, TextBatch
+from textus.corpus.batch import DIGIT, LETTER, SPACE, Index, Spans, TextBatch, runs
 from textus.corpus.filters.feature import (
     C4,
     CODE,
@@ -17,7 +17,6 @@ from textus.corpus.filters.feature import (
     count_at,
     most,
     per,
-    runs,
     runs_at,
     signs,
     total,

@@ -30,8 +30,8 @@ def measure(batch: TextBatch) -> dict[str, Column]:
     before = np.zeros(len(words) + 1, np.int64)
     np.cumsum(words.lengths, out=before[1:])
     characters = before[words.offsets[1:]] - before[words.offsets[:-1]]
-    columns: dict[str, Column] = {"same_words": _same_words(batch)}
     again = np.append(crowded(batch.word_hashes ^ salt), False)
+    columns: dict[str, Column] = {"same_words": _same_words(batch, np.flatnonzero(again))}
     for size in range(2, DUPLICATE[-1] + 1):
         # Only where the shorter n-gram comes again, and the one after it, can the longer one.
         places = np.flatnonzero(again[:-1] & again[1:])
@@ -47,11 +47,15 @@ def measure(batch: TextBatch) -> dict[str, Column]:
     return columns
 
 
-def _same_words(batch: TextBatch) -> Column:
-    """Count the words of each text by sorting 40 bits of their hashes: a wrong pair in 10^12 changes no share."""
+def _same_words(batch: TextBatch, places: Index) -> Column:
+    """Count the words of each text by sorting 40 bits of their hashes: a wrong pair in 10^12 changes no share.
+
+    Only those at `places` may be in their text more than once.
+    """
     assert len(batch) < 1 << 24
     numbers, same = batch.words.counts, np.zeros(len(batch), np.int64)
-    keys = np.sort(batch.words.owners.astype(np.uint64) << np.uint64(40) | batch.word_hashes >> np.uint64(24))
+    owners, hashes = batch.words.owners[places].astype(np.uint64), batch.word_hashes[places]
+    keys = np.sort(owners << np.uint64(40) | hashes >> np.uint64(24))
     starts = np.flatnonzero(np.diff(keys, prepend=~keys[:1]))
     counts = np.diff(starts, append=len(keys))
     np.add.at(same, (keys[starts] >> np.uint64(40)).astype(np.int64), counts * (counts - 1))

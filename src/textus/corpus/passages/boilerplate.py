@@ -157,7 +157,7 @@ class _Lines:
     """What each line of a batch is."""
 
     def __init__(self, batch: TextBatch) -> None:
-        starts, ends = batch.stripped(batch.lines.starts, batch.lines.ends)
+        starts, ends = batch.trimmed_lines
         words = batch.words.starts
         self.num_words = np.searchsorted(words, ends) - np.searchsorted(words, starts)
         self.is_blank = starts == ends

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from textus.config import Count, Fraction, Range, Settings
+from textus.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,18 @@ class BoilerplateConfig(Settings):
 class PassagesConfig(Settings):
     """Say which passages that other documents have too are repeats."""
 
-    action: Literal["keep", "report", "remove"] = "keep"
-    """What to do with passages that an earlier document has word for word: keep them unseen, report, or remove them."""
+    action: Literal["keep", "report", "remove", "mask"] = "keep"
+    """What to do with passages that an earlier document has word for word: keep them unseen, report them, remove them,
+    or put a mark in their place."""
+    mark: str = "[...]"
+    """What stands in the place of a masked passage."""
     minimum_words: Annotated[int, Range(8)] = 50
     """Passages of so many words are found, wherever they start."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.action == "mask" and not self.mark.strip():
+            raise ConfigError(
+                "PassagesConfig: `mark` is empty, and masked passages need one",
+                hint="set passages.mark to what is to be seen in their place, or passages.action=remove",
+            )

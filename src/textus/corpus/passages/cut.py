@@ -1,4 +1,4 @@
-"""Take runs of words out of a text, so that what is left reads on."""
+"""Take runs of words out of a text, so that what is left reads on, or put a mark in their place."""
 
 from __future__ import annotations
 
@@ -17,12 +17,26 @@ def without_words(batch: TextBatch, number: int, spans: Iterable[tuple[int, int]
     >>> without_words(TextBatch(["Begin here. Cut this out! And\n\ngo on."]), 0, [(2, 5)])
     'Begin here. And\n\ngo on.'
     """
+    return marked_words(batch, number, ((first, end, "") for first, end in spans))
+
+
+def marked_words(batch: TextBatch, number: int, spans: Iterable[tuple[int, int, str]]) -> str:
+    r"""Return a text with a mark of its own in the place of each run; a run whose mark is empty is taken out.
+
+    All that stands around a marked run stays as it is.
+
+    >>> marked_words(TextBatch(["Begin here. Cut this out! And\n\ngo on."]), 0, [(2, 5, "[...]")])
+    'Begin here. [...]! And\n\ngo on.'
+    """
     at, text_end = int(batch.starts[number]), int(batch.starts[number + 1]) - 1
     first_word, last_word = int(batch.words.offsets[number]), int(batch.words.offsets[number + 1])
     left = ""
-    for first, end in spans:
-        left += batch.piece(at, int(batch.words.starts[first_word + first]))
+    for first, end, mark in spans:
+        left += batch.piece(at, int(batch.words.starts[first_word + first])) + mark
         behind = int(batch.words.ends[first_word + end - 1])
+        if mark:
+            at = behind
+            continue
         at = int(batch.words.starts[first_word + end]) if first_word + end < last_word else text_end
         left = _closed(left, batch.piece(behind, at), at == text_end)
     return left + batch.piece(at, text_end)

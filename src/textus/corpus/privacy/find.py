@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from bisect import bisect
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from textus.corpus.batch import TextBatch
 from textus.corpus.privacy.config import KINDS, Kind, PrivacyConfig
+from textus.corpus.privacy.gate import may_hold_numbers, may_hold_secrets
 from textus.corpus.privacy.numbers import numbers
 from textus.corpus.privacy.secrets import secrets
 
@@ -49,8 +51,13 @@ def find(text: str, *, checked: bool = False) -> list[Finding]:
     >>> [(found.kind, found.start, found.end) for found in find("Write to ada@example.org, or call +44 20 7946 0958.")]
     [('email', 9, 24), ('phone', 34, 50)]
     """
+    return _apart([*_secrets(text), *_emails(text), *numbers(text, checked)])
+
+
+def _apart(candidates: Iterable[tuple[Kind, int, int]]) -> list[Finding]:
+    """Put findings in order, and leave out what overlaps one that was found before."""
     found: list[Finding] = []
-    for kind, start, end in _candidates(text, checked):
+    for kind, start, end in candidates:
         one = Finding(start, end, kind)
         place = bisect(found, one)
         if (not place or found[place - 1].end <= start) and (place == len(found) or end <= found[place].start):
@@ -58,12 +65,15 @@ def find(text: str, *, checked: bool = False) -> list[Finding]:
     return found
 
 
-def count(texts: Sequence[str], *, checked: bool = False) -> dict[Kind, NDArray[np.int64]]:
-    """Count the findings of each kind in each text."""
+def count(texts: Sequence[str], batch: TextBatch, *, checked: bool = False) -> dict[Kind, NDArray[np.int64]]:
+    """Count the findings of each kind in each text; `batch` holds the same texts."""
     counts = {kind: np.zeros(len(texts), np.int64) for kind in KINDS}
-    for number, text in enumerate(texts):
-        for found in find(text, checked=checked):
-            counts[found.kind][number] += 1
+    may_hold = zip(texts, may_hold_secrets(batch).tolist(), may_hold_numbers(batch).tolist(), strict=True)
+    for row, (text, secret, number) in enumerate(may_hold):
+        if secret or number or "@" in text:
+            of_numbers = numbers(text, checked) if number else ()
+            for found in _apart([*(_secrets(text) if secret else ()), *_emails(text), *of_numbers]):
+                counts[found.kind][row] += 1
     return counts
 
 
@@ -100,12 +110,8 @@ def redact(text: str, config: PrivacyConfig) -> tuple[str, Counter[Kind]]:
     return text, counts
 
 
-def _candidates(text: str, checked: bool) -> Iterator[tuple[Kind, int, int]]:
-    for start, end in secrets(text):
-        yield "secret", start, end
-    if "@" in text:
-        yield from _emails(text)
-    yield from numbers(text, checked)
+def _secrets(text: str) -> Iterator[tuple[Kind, int, int]]:
+    return (("secret", *span) for span in secrets(text))
 
 
 def _emails(text: str) -> Iterator[tuple[Kind, int, int]]:

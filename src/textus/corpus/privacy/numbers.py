@@ -15,18 +15,20 @@ from textus.corpus.privacy.checks import (
     phone_country,
 )
 from textus.corpus.privacy.config import Kind
+from textus.corpus.privacy.gate import SKELETON
 
 Span = tuple[int, int]
 # Every number below has a digit and six characters of a number behind it, or is an IBAN or IPv6 address. The text is
 # looked through as bytes, one a character, in which all digits are `0`: that is found with the speed of `memchr`.
-_KINDS = {"0": "0123456789", "A": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "a": "abcdef", "-": "- ()/\xa0", ".": ".", ":": ":"}
-_SKELETON = bytes(next((ord(kind) for kind, chars in _KINDS.items() if chr(code) in chars), 10) for code in range(256))
 _GATE = re.compile(rb"0(?:(?<=AA0)0[-0A]{11}|([-.0]{6,})|[0Aa]{3}:[0Aa:])")
-_FEWEST_DIGITS, _DOTS = 7, 3
+_DIGITS, _FEWEST_DIGITS, _DOTS = "0123456789", 7, 3
+_IBAN_DIGITS, _CARD_DIGITS = (min(IBAN_LENGTHS.values()) + 1) // 2, 13
+"""The fewest that they have: half an account number is digits."""
 _BEFORE, _BEHIND = 24, 72
 """How far from where the gate opens a number, with the word before it that tells what it is, may reach."""
 
 _IBAN = re.compile(f"(?<![A-Za-z0-9])(?:{'|'.join(IBAN_LENGTHS)})[0-9]{{2}}(?=[ \xa0]?[A-Z0-9]{{4}})")
+_IBAN_START = re.compile("[A-Z][A-Z][0-9]{2}")
 _CARD = re.compile(
     r"(?<![\w.,/=-])(?<![0-9] )(?:[0-9]{13,19}|[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{1,7}"
     r"|3[0-9]{3}([ -])[0-9]{6}\2[0-9]{4,5})"
@@ -63,7 +65,11 @@ _NAMED = re.compile(
     r"(?i)\b(?:tel|telephone|phone|ph|fax|mobile|whatsapp|hotline|téléphone|telefon|teléfono|telefone|handy)s?"
     r"(?:[ .]{0,2}(?:no|nr|number|num|us at|at)\b)?[\s.:#=]{0,4}([(+]?[0-9][-0-9 .()/\xa0]{5,18}[0-9])(?!\w)"
 )
-_NAMES = re.compile("[Tt][eé]l|TEL|[Pp][hH]|[Ff]ax|FAX|[Mm]obile|MOBILE|[Ww]hats|[Hh]otline|[Hh]andy")
+# Told by the first letter, which `re` looks for in a fast loop: [Tt][eé]l|TEL|[Pp][hH]|[Ff]ax|FAX and so on.
+_NAMES = re.compile(
+    "[TtPpFfMmWwHh](?:(?<=[Tt])[eé]l|(?<=T)EL|(?<=[Pp])[hH]|(?<=[Ff])ax|(?<=F)AX|(?<=[Mm])obile|(?<=M)OBILE"
+    "|(?<=[Ww])hats|(?<=[Hh])(?:otline|andy))"
+)
 _NOT_DIGITS = re.compile("[^0-9]")
 
 
@@ -71,19 +77,23 @@ def numbers(text: str, checked: bool) -> Iterator[tuple[Kind, int, int]]:
     """Find numbers; a kind that comes first is the surer one, where two overlap."""
     for start, end in _windows(text):
         part = text[start:end]
-        yield from (("iban", *span) for span in _ibans(text, start, end, checked))
-        yield from (("card", *span) for span in _cards(text, start, end))
+        num_digits = sum(map(part.count, _DIGITS))
+        if num_digits >= _IBAN_DIGITS and _IBAN_START.search(part):
+            yield from (("iban", *span) for span in _ibans(text, start, end, checked))
+        if num_digits >= _CARD_DIGITS:
+            yield from (("card", *span) for span in _cards(text, start, end))
         if "-" in part:
             yield from (("ssn", *span) for span in _social_security(text, start, end, checked))
         if ":" in part or part.count(".") >= _DOTS:
             yield from (("ip_address", *span) for span in _ip_addresses(text, start, end, checked))
-        yield from (("phone", *span) for span in _phones(text, start, end, part))
+        if num_digits >= _FEWEST_DIGITS:
+            yield from (("phone", *span) for span in _phones(text, start, end, part))
 
 
 def _windows(text: str) -> Iterator[Span]:
     """Say where numbers may be: around seven digits or three dots, or the start of an IBAN or IPv6 address."""
     start, end = 0, -1
-    for opened in _GATE.finditer(text.encode("latin-1", "replace").translate(_SKELETON)):
+    for opened in _GATE.finditer(text.encode("latin-1", "replace").translate(SKELETON)):
         run = opened[1]
         if run and run.count(b".") < _DOTS and run.count(b"0") < _FEWEST_DIGITS - 1:
             continue

@@ -7,6 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from textus.corpus.privacy.gate import NAME_BEFORE
+
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
     r"(?:[^-]{0,20000}-----END [A-Z0-9 ]{0,40}-----|(?:\s[A-Za-z0-9+/=]{20,})*)"
@@ -33,7 +35,7 @@ _ASSIGNED = re.compile(
     r"[A-Za-z0-9_]{0,16}[\"']?\]?[ \t]{0,3}(?::=|=>|[:=])[ \t]{0,3}"
     r"(?:[\"'`]([^\s\"'`]{8,200})[\"'`]|([A-Za-z0-9+/=_.~-]{20,200})(?![A-Za-z0-9+/=_.~(\[-]))"
 )
-_NAME_BEFORE, _VALUE_BEHIND = 48, 220
+_VALUE_BEHIND = 220
 _SHORT_VALUE, _LONG_BITS, _SHORT_BITS, _TOKEN_BITS = 16, 3.5, 2.9, 2.5
 
 
@@ -54,7 +56,7 @@ def secrets(text: str) -> Iterator[tuple[int, int]]:
     for sign in "=:":
         at = text.find(sign)
         while at >= 0:
-            before = text[max(0, at - _NAME_BEFORE) : at].lower()
+            before = text[max(0, at - NAME_BEFORE) : at].lower()
             if any(name in before for name in _NAMES):
                 yield from _assigned(text, at)
             at = text.find(sign, at + 1)
@@ -62,7 +64,7 @@ def secrets(text: str) -> Iterator[tuple[int, int]]:
 
 def _assigned(text: str, sign: int) -> Iterator[tuple[int, int]]:
     """Find the random value given to a name by the sign of assignment there."""
-    for found in _ASSIGNED.finditer(text, max(0, sign - _NAME_BEFORE), sign + _VALUE_BEHIND):
+    for found in _ASSIGNED.finditer(text, max(0, sign - NAME_BEFORE), sign + _VALUE_BEHIND):
         group = 1 if found[1] else 2
         if found.start() < sign < found.start(group) and _is_random(found[group]):
             yield found.span(group)

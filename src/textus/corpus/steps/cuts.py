@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +21,31 @@ def save_cuts(place: Path, rows: Iterable[tuple[int, int, int]]) -> int:
     return len(found)
 
 
-def read_cuts(places: Sequence[Path], start: int, stop: int) -> dict[int, list[tuple[int, int]]]:
-    """Read the runs of the documents from `start` to `stop`, joined where they touch."""
-    found: dict[int, list[tuple[int, int]]] = {}
-    parts = [np.zeros((0, 3), np.int64)]
-    for place in places:
-        rows: Rows = np.load(place / CUTS, mmap_mode="r")
-        first, last = np.searchsorted(rows[:, 0], [start, stop])
-        parts.append(np.asarray(rows[first:last]))
-    for document, first_word, end in sorted(map(tuple, np.concatenate(parts).tolist())):
+@dataclass(frozen=True)
+class Cuts:
+    """Where it is told which runs are to go, and what is to stand in their place."""
+
+    place: Path
+    mark: str = ""
+    """Empty: nothing."""
+
+
+def read_cuts(cuts: Sequence[Cuts], start: int, stop: int) -> dict[int, list[tuple[int, int, str]]]:
+    """Read the runs of the documents from `start` to `stop`, each with its mark.
+
+    Those that touch are joined, and marked where one of them is.
+    """
+    rows: list[tuple[int, int, int, str]] = []
+    for one in cuts:
+        all_rows: Rows = np.load(one.place / CUTS, mmap_mode="r")
+        first, last = np.searchsorted(all_rows[:, 0], [start, stop])
+        rows += [(document, word, end, one.mark) for document, word, end in all_rows[first:last].tolist()]
+    found: dict[int, list[tuple[int, int, str]]] = {}
+    for document, first_word, end, mark in sorted(rows):
         own = found.setdefault(document, [])
         if own and first_word <= own[-1][1]:
-            own[-1] = (own[-1][0], max(own[-1][1], end))
+            begun, ended, before = own[-1]
+            own[-1] = (begun, max(ended, end), before or mark)
         else:
-            own.append((first_word, end))
+            own.append((first_word, end, mark))
     return found

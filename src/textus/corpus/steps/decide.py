@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from textus import storage
 from textus.corpus.config import CorpusConfig
 from textus.corpus.duplicates.clusters import clusters, preference, repeats
+from textus.corpus.duplicates.semantic import Alike
 from textus.corpus.filters.config import FilterConfig
 from textus.corpus.filters.profiles import verdicts
 from textus.corpus.privacy.config import KINDS
@@ -25,6 +26,7 @@ from textus.corpus.steps.decontaminate import SETS, notes
 from textus.corpus.steps.exact import ranks, representatives
 from textus.corpus.steps.hold_out import hold_out
 from textus.corpus.steps.ledger import Ledger
+from textus.corpus.steps.meaning import facts_of, read_alike
 from textus.corpus.steps.near import Edges, read_edges
 from textus.corpus.steps.score import read_scores
 from textus.corpus.steps.table import Measured, Whole, gather
@@ -32,7 +34,7 @@ from textus.errors import CorpusError
 
 DECISIONS, SUMMARY = "decisions.parquet", "summary.json"
 ALSO_HELD_OUT = "also in the validation part"
-DUPLICATE, NEAR = "duplicate", "near duplicate"
+DUPLICATE, NEAR, ALIKE = "duplicate", "near duplicate", "same in other words"
 _WEB = FilterConfig(profile="web")
 
 
@@ -50,6 +52,8 @@ class Case:
     scored: tuple[tuple[Path, ...], ...]
     """Where the learnt scores of each piece are; none where none were asked for."""
     config: CorpusConfig
+    alike: Path | None = None
+    """Where it is told what means the same, once all else is decided."""
 
 
 @dataclass
@@ -78,9 +82,11 @@ def decide(place: Path, case: Case) -> Mapping[str, Any]:
         _judge(piece, piece.columns() | read_scores(scores), ledger, counts, config)
     if case.contaminated is not None:
         _judge_contaminated(case.contaminated, whole, ledger, config)
-    rank, edges = ranks(whole, config.priority), read_edges(case.pairs, case.compared)
+    rank, edges = ranks(whole, config.priority), read_edges(case.pairs, case.compared, config.duplicates)
     _drop_exact(whole, rank, ledger, config)
     _drop_near(whole, rank, ledger, edges, config)
+    if case.alike:
+        _drop_alike(read_alike(case.alike), ledger)
     if not ledger.is_kept.any():
         raise CorpusError(
             f"no document is left of {len(ledger)} read: {_in_words(ledger)}",
@@ -98,7 +104,7 @@ def decide(place: Path, case: Case) -> Mapping[str, Any]:
     ledger.save(place / DECISIONS, whole.offsets)
     summary = {"how": how, **_funnel(whole, ledger), **counts.as_dict()}
     summary["contamination"] = storage.read_json(case.contaminated / SETS)["sets"] if case.contaminated else []
-    summary["clusters"] = _clusters(ledger, edges, found.count)
+    summary["clusters"] = _clusters(ledger, edges, found.count) | (_meaning(case.alike) if case.alike else {})
     storage.write_json(place / SUMMARY, summary)
     return {"how": how}
 
@@ -139,15 +145,18 @@ def _judge_contaminated(place: Path, whole: Whole, ledger: Ledger, config: Corpu
 
 def _drop_exact(whole: Whole, rank: NDArray[np.int64], ledger: Ledger, config: CorpusConfig) -> None:
     """Drop all but one of equal texts: their measures are equal, too, so that those before this drop all or none."""
+    if config.deduplicate == "none":
+        return
     first = representatives(whole, rank)
     is_copy = (first != np.arange(len(whole))) & ledger.is_kept[first]
     ledger.drop(is_copy & whole.held_out[first] & ~whole.held_out, ALSO_HELD_OUT, match=first, score=1.0)
-    if config.deduplicate != "none":
-        ledger.drop(is_copy, DUPLICATE, match=first, score=1.0)
+    ledger.drop(is_copy, DUPLICATE, match=first, score=1.0)
 
 
 def _drop_near(whole: Whole, rank: NDArray[np.int64], ledger: Ledger, edges: Edges, config: CorpusConfig) -> None:
     """Drop documents that are nearly like one that stays and was compared with them."""
+    if config.deduplicate != "near":
+        return
     among = edges.where(np.asarray(ledger.is_kept[edges.pairs].all(axis=1)))
     places = preference(rank, whole.num_bytes)
     found = repeats(among.pairs, among.overlaps, places, config.duplicates)
@@ -156,8 +165,15 @@ def _drop_near(whole: Whole, rank: NDArray[np.int64], ledger: Ledger, edges: Edg
     which = match >= 0
     also = which & whole.held_out[match] & ~whole.held_out
     ledger.drop(also, f"nearly {ALSO_HELD_OUT}", match=match, score=score)
-    if config.deduplicate == "near":
-        ledger.drop(which, NEAR, match=match, score=score)
+    ledger.drop(which, NEAR, match=match, score=score)
+
+
+def _drop_alike(found: Alike, ledger: Ledger) -> None:
+    """Drop documents that mean the same as one that stays."""
+    which, match = np.zeros(len(ledger), bool), np.full(len(ledger), -1, np.int64)
+    score = np.zeros(len(ledger), np.float32)
+    which[found.documents], match[found.documents], score[found.documents] = True, found.matches, found.cosines
+    ledger.drop(which, ALIKE, match=match, score=score)
 
 
 def _in_words(ledger: Ledger) -> str:
@@ -192,13 +208,21 @@ def _funnel(whole: Whole, ledger: Ledger) -> dict[str, Any]:
 
 def _clusters(ledger: Ledger, edges: Edges, count: int) -> dict[str, Any]:
     sizes = np.bincount(ledger.cluster)
-    near = ledger.score[ledger.reason == ledger.names.index(NEAR)] if NEAR in ledger.names else np.zeros(0)
     found: dict[str, Any] = {
-        "pairs compared": len(edges.pairs),
+        "pairs compared": edges.compared,
         "clusters of two documents or more": count,
         "documents in the largest": int(sizes.max()),
     }
-    if len(near):
-        found["likeness of dropped to kept, least"] = round(float(near.min()), 3)
-        found["likeness of dropped to kept, mean"] = round(float(near.mean()), 3)
+    for reason, name in ((NEAR, "likeness"), (ALIKE, "cosine")):
+        scores = ledger.score[ledger.reason == ledger.names.index(reason)] if reason in ledger.names else np.zeros(0)
+        if len(scores):
+            found[f"{name} of dropped to kept, least"] = round(float(scores.min()), 3)
+            found[f"{name} of dropped to kept, mean"] = round(float(scores.mean()), 3)
     return found
+
+
+def _meaning(alike: Path) -> dict[str, Any]:
+    """Say what was compared by meaning, and what cosines mean nothing: those of pairs drawn by chance."""
+    facts = facts_of(alike)
+    found = {"compared by meaning": facts["compared"]}
+    return found | {f"cosine {name}": value for name, value in facts.items() if name.startswith("by chance")}

@@ -40,6 +40,8 @@ def hold_out(
         values = list(_values(pieces, kept, config.split.field)) if config.split.field else []
         stays = clusters.oversized[kept]
         ledger.split[kept] = divide(config.split, clusters.keys[kept], sizes[kept], shares, values, stays)
+    if config.deduplicate != "near":
+        return how  # nobody is to leave for being nearly like another: the leakage is measured, and told
     # Clusters stand on one side; groups, times and given files know nothing of likeness.
     among = edges.where(np.asarray(ledger.is_kept[edges.pairs].all(axis=1)))
     is_held_out = ledger.split != TRAIN

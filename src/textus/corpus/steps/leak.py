@@ -9,23 +9,27 @@ from typing import Any
 
 import numpy as np
 
+from textus import storage
 from textus.corpus.batch import TextBatch, text_batches
 from textus.corpus.config import CorpusConfig
 from textus.corpus.document import Document
-from textus.corpus.duplicates.leakage import NO_MATCH, HeldOut, Leakage, LeakageSummary, Matches, known
+from textus.corpus.duplicates.leakage import NO_MATCH, HeldOut, Leakage, LeakageSummary, Matches, Sample, known
 from textus.corpus.duplicates.verify import shingle_sets
 from textus.corpus.split import How, Split
 from textus.corpus.steps.samples import Samples
 from textus.corpus.steps.sets import open_sets, write_sets
-from textus.corpus.store import read_documents, read_texts
+from textus.corpus.store import Row, read_documents, read_some, read_texts
+from textus.corpus.work.task import KIND as WORK
 
+VERSION = 2
+"""Raised when other files are written of the documents that are held out."""
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
 _SHOWN = 5
 _SIZES, _MATCHES = "sizes.npy", "matches.npy"
 
 
 def spell_held_out(place: Path, payload: tuple[Sequence[Path], CorpusConfig]) -> Mapping[str, Any]:
-    """Write the sets of all documents that are held out, and their sizes in bytes."""
+    """Write the sets of all documents that are held out, what they are known by, and their sizes in bytes."""
     written, config = payload
     sizes: list[int] = []
 
@@ -35,6 +39,7 @@ def spell_held_out(place: Path, payload: tuple[Sequence[Path], CorpusConfig]) ->
             yield document.text
 
     write_sets(place, text_batches(texts()), config.duplicates.words)
+    Sample.of(*open_sets(place), config.leakage).write(place)
     np.save(place / _SIZES, np.array(sizes, np.int64))
     return {"documents": len(sizes)}
 
@@ -93,8 +98,7 @@ def settle(
     _show(summary, written, samples)
     moved = np.zeros(len(sizes), bool)
     if how == "documents" and summary.leaked_documents:
-        sets = open_sets(held_out)
-        moved = known(found, HeldOut(*sets, config.leakage).seen_in(*sets))
+        moved = known(found, _open(held_out, config).among())
         if moved.all():
             moved[:] = False  # then nothing would be left to measure on
     left = ~moved
@@ -111,17 +115,27 @@ def settle(
 
 def _show(summary: LeakageSummary, written: Sequence[Path], samples: Samples) -> None:
     """Keep the worst held-out documents with the training documents that show them."""
-    wanted = {pair.held_out: pair for pair in summary.worst}
-    texts = {number: document for number, document in enumerate(_held_out(written)) if number in wanted}
-    for number, pair in wanted.items():
+    for pair in summary.worst:
         row, piece = divmod(pair.train, len(written))
-        train = next(document for at, document in enumerate(read_documents(written[piece], "train")) if at == row)
+        train = read_some(written[piece], "train", [row])[row]
+        held_out = _held_out_row(written, pair.held_out)
         note = f"training shows {pair.containment:.2f} of it, in {train.source}; likeness {pair.likeness:.2f}"
-        samples.take("held out, and seen in training", texts[number].source, texts[number].text, train.text, note)
+        samples.take("held out, and seen in training", held_out.source, held_out.text, train.text, note)
+
+
+def _held_out_row(written: Sequence[Path], number: int) -> Row:
+    """Read one of the documents that are held out, by its number among them."""
+    for name in HELD_OUT:
+        for place in written:
+            count = storage.manifest(place, WORK).facts[name]["documents"]
+            if number < count:
+                return read_some(place, name, [number])[number]
+            number -= count
+    raise AssertionError("documents that are held out are numbered by what was written")
 
 
 def _open(place: Path, config: CorpusConfig) -> HeldOut:
-    return HeldOut(*open_sets(place), config.leakage)
+    return HeldOut(*open_sets(place), Sample.read(place), config.leakage)
 
 
 def _held_out(written: Sequence[Path]) -> Iterator[Document]:

@@ -24,7 +24,7 @@ from textus.corpus.batch import Hashes, TextBatch, batches
 from textus.corpus.blemishes import may_need_repair
 from textus.corpus.clean import clean
 from textus.corpus.config import CorpusConfig
-from textus.corpus.deduplicate import content_digest
+from textus.corpus.deduplicate import content_digests
 from textus.corpus.document import Document
 from textus.corpus.duplicates.minhash import band_keys
 from textus.corpus.filters.features import features
@@ -169,9 +169,8 @@ def measure(place: Path, piece: Piece) -> Mapping[str, Any]:
     with DocumentWriter(place, DOCUMENTS) as writer:
         for group in batches(piece.source.documents(config, log)):
             documents, batch = repairs.repaired(group, config)
-            for document in documents:
-                writer.append(document)
-            table.append(_measures(documents, batch, config))
+            encoded = [writer.append(document) for document in documents]
+            table.append(_measures(documents, encoded, batch, config))
             bands.append(band_keys(batch, config.duplicates))
             lines.append(candidate_lines(batch))
     table.close()
@@ -222,9 +221,11 @@ class _Table:
         self._parts, self._rows = [], 0
 
 
-def _measures(documents: list[Document], batch: TextBatch, config: CorpusConfig) -> dict[str, list[str] | NDArray[Any]]:
+def _measures(
+    documents: list[Document], encoded: list[bytes], batch: TextBatch, config: CorpusConfig
+) -> dict[str, list[str] | NDArray[Any]]:
     texts = [document.text for document in documents]
-    digests = np.frombuffer(b"".join(map(content_digest, texts)), ">u8").reshape(-1, 2)
+    digests = np.frombuffer(content_digests(encoded), ">u8").reshape(-1, 2)
     languages, confidences = identify(texts)
     return {
         "group": [group_of(document.source) for document in documents],
@@ -232,11 +233,11 @@ def _measures(documents: list[Document], batch: TextBatch, config: CorpusConfig)
         "language": languages,
         "digest": digests[:, 0].astype(np.uint64),
         "digest_rest": digests[:, 1].astype(np.uint64),
-        "bytes": np.array([document.num_bytes for document in documents], np.int64),
-        "characters": np.array(list(map(len, texts)), np.int64),
+        "bytes": np.array(list(map(len, encoded)), np.int64),
+        "characters": np.diff(batch.starts) - 1,
         "language_confidence": confidences,
         **features(batch),
-        **{f"private_{kind}": found for kind, found in count(texts, checked=config.privacy.checked).items()},
+        **{f"private_{kind}": found for kind, found in count(texts, batch, checked=config.privacy.checked).items()},
     }
 
 

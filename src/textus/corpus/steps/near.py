@@ -4,6 +4,8 @@
 signatures of each piece -> candidates, a band and key range at a time -> pairs -> sets of the documents in pairs
 -> Jaccard and containment of each pair
 ```
+Texts made from one template come to some thirty candidates a document, so that no step holds all pairs: they are files,
+and only those that are alike are read whole.
 """
 
 from __future__ import annotations
@@ -26,12 +28,21 @@ from textus.corpus.steps.sets import open_sets, read_offsets, write_sets
 from textus.corpus.steps.table import Measured
 from textus.corpus.store import read_texts
 
-PAIRS, OVERLAPS = "pairs.npy", "overlaps.npy"
+VERSION = 2
+"""Raised whenever the files of these steps change."""
+_PAIRS, _OVERLAPS, _IN_PAIRS = "pairs.u64", "overlaps.npy", "in_pairs.npy"
 PAIR_BYTES = 4000
 """About how much text is looked at to compare a pair."""
 _FEW = 2_000_000
 """Signatures that are not worth a task each."""
 _ROWS = "rows.npy"
+_MANY = 2_000_000
+"""Pairs that are looked at together."""
+_BYTES_PER_PAIR = 64
+"""What comparing a pair takes beside the sets of its documents."""
+_LOW, _HIGH = np.uint64(2**32 - 1), np.uint64(32)
+Packed = NDArray[np.uint64]
+"""Pairs in order, the first document in the upper half of each number."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,7 @@ class Search:
 def search(place: Path, payload: Search) -> Mapping[str, Any]:
     """Write the candidate pairs of some bands and a range, as numbers of documents."""
     pairs = merged(_found(payload, band) for band in payload.bands)
-    np.save(place / PAIRS, pairs)
+    ((pairs[:, 0].astype(np.uint64) << _HIGH) | pairs[:, 1].astype(np.uint64)).tofile(place / _PAIRS)
     return {"pairs": len(pairs)}
 
 
@@ -73,7 +84,8 @@ def plan_searches(
 ) -> list[Search]:
     """Cut the search by key ranges that fit into memory, and put bands together where they hold few documents."""
     count = pieces[-1].stop
-    parts, at_once = num_ranges(count, memory_bytes), max(1, _FEW // count)
+    # Pairs come on top of keys: up to nine of a document in each band.
+    parts, at_once = num_ranges(count, memory_bytes // 3), max(1, _FEW // count)
     bands = [tuple(range(start, min(start + at_once, config.bands))) for start in range(0, config.bands, at_once)]
     return [Search(pieces, first, some, part, parts, config) for some in bands for part in range(parts)]
 
@@ -83,13 +95,28 @@ def search_bytes(search: Search) -> float:
     return 8.0 * search.pieces[-1].stop * len(search.bands) / search.parts
 
 
-def join(place: Path, payload: Sequence[Path]) -> Mapping[str, Any]:
-    """Write the candidate pairs of all bands, each once, in order."""
-    found = np.zeros((0, 2), np.int64)
-    for path in payload:
-        found = merged([found, np.load(path / PAIRS)])
-    np.save(place / PAIRS, found)
-    return {"pairs": len(found)}
+def join(place: Path, payload: tuple[Sequence[Path], int]) -> Mapping[str, Any]:
+    """Write the candidate pairs of all bands, each once, in order, and which of so many documents are in any."""
+    found, documents = payload
+    parts = [_open(path) for path in found]
+    in_pairs, count = np.zeros(documents, bool), 0
+    with (place / _PAIRS).open("wb") as file:
+        for first, behind in pairwise(_borders(parts)):
+            inside = (part[slice(*np.searchsorted(part, np.array([first, behind], np.uint64)))] for part in parts)
+            packed = np.unique(np.concatenate([np.zeros(0, np.uint64), *inside]))
+            packed.tofile(file)
+            in_pairs[_unpacked(packed)] = True
+            count += len(packed)
+    np.save(place / _IN_PAIRS, in_pairs)
+    return {"pairs": count}
+
+
+def _borders(parts: Sequence[Packed]) -> list[int]:
+    """Cut the pairs of all parts by their values into ranges of about `_MANY`."""
+    step = max(1, _MANY // 1000)
+    sample = np.sort(np.concatenate([np.zeros(0, np.uint64), *(part[::step] for part in parts)]))
+    inner = np.unique(sample[:: max(1, _MANY // step)][1:]).tolist()
+    return [0, *inner, 2**64 - 1]
 
 
 @dataclass(frozen=True)
@@ -104,10 +131,8 @@ class Spelling:
 def spell(place: Path, payload: Spelling) -> Mapping[str, Any]:
     """Write the sorted sets of the documents of a piece that are in candidate pairs."""
     piece = payload.piece
-    pairs = np.load(payload.pairs / PAIRS, mmap_mode="r")
-    rows = np.unique(pairs[(pairs >= piece.start) & (pairs < piece.stop)]) - piece.start
-    wanted = np.zeros(piece.stop - piece.start, bool)
-    wanted[rows] = True
+    wanted = np.load(payload.pairs / _IN_PAIRS, mmap_mode="r")[piece.start : piece.stop]
+    rows = np.flatnonzero(wanted)
     write_sets(place, text_batches(compress(read_texts(piece.place, DOCUMENTS), wanted)), payload.words)
     np.save(place / _ROWS, rows + piece.start)
     return {"documents": len(rows)}
@@ -125,25 +150,30 @@ class Comparison:
 
 def compare(place: Path, payload: Comparison) -> Mapping[str, Any]:
     """Write how much some pairs have in common: a row of three numbers each."""
-    pairs = np.load(payload.pairs / PAIRS, mmap_mode="r")[payload.start : payload.stop]
+    pairs = _unpacked(_open(payload.pairs)[payload.start : payload.stop])
     numbers, places = np.unique(pairs, return_inverse=True)
     hashes, offsets = _sets(numbers, payload.spelt)
     found = overlaps(places.reshape(-1, 2), hashes, offsets)
-    np.save(place / OVERLAPS, np.stack([found.shared, found.first, found.second], axis=1))
+    np.save(place / _OVERLAPS, np.stack([found.shared, found.first, found.second], axis=1).astype(np.int32))
     return {}
 
 
 def cut(pairs: Path, spelt: Sequence[Path], megabytes: float) -> list[tuple[int, int]]:
     """Cut the pairs into ranges whose sets take at most so much memory together, one pair at the least."""
-    found = np.load(pairs / PAIRS, mmap_mode="r")
+    packed = _open(pairs)
     numbers = np.concatenate([np.load(place / _ROWS) for place in spelt]) if spelt else np.zeros(0, np.int64)
     sizes = [np.diff(read_offsets(place)) for place in spelt]
     size = np.concatenate(sizes) if sizes else np.zeros(0, np.int64)
-    # Numbers of documents rise from piece to piece. 4 bytes a run, of each pair: more than its documents take together.
-    costs = 4 * size[np.searchsorted(numbers, found)].sum(axis=1) if len(found) else np.zeros(0, np.int64)
-    chunk = np.cumsum(costs) // max(1, int(megabytes * 1e6))
-    borders = [0, *(np.flatnonzero(np.diff(chunk)) + 1).tolist(), len(found)]
-    return [(start, stop) for start, stop in pairwise(borders) if stop > start]
+    most, total, borders = max(1, int(megabytes * 1e6)), 0, [0]
+    for start in range(0, len(packed), _MANY):
+        found = _unpacked(packed[start : start + _MANY])
+        # Numbers of documents rise from piece to piece. 4 bytes a run, of each pair: more than its documents take.
+        costs = 4 * size[np.searchsorted(numbers, found)].sum(axis=1) + _BYTES_PER_PAIR
+        chunks = (total + np.cumsum(costs)) // most
+        before = np.concatenate(([total // most], chunks[:-1]))
+        borders += (start + np.flatnonzero(chunks != before)).tolist()
+        total += int(costs.sum())
+    return [(start, stop) for start, stop in pairwise([*borders, len(packed)]) if stop > start]
 
 
 def _sets(numbers: NDArray[np.int64], spelt: Sequence[Path]) -> tuple[Shingles, NDArray[np.int64]]:
@@ -164,19 +194,42 @@ def _sets(numbers: NDArray[np.int64], spelt: Sequence[Path]) -> tuple[Shingles, 
 
 @dataclass(frozen=True)
 class Edges:
-    """The candidate pairs, and what each has in common."""
+    """Pairs of documents that are alike, and what each has in common."""
 
     pairs: NDArray[np.int64]
     overlaps: Overlaps
+    compared: int = 0
+    """How many pairs these were chosen from."""
 
     def where(self, which: NDArray[np.bool_]) -> Edges:
         """Return some of the edges."""
         found = self.overlaps
-        return Edges(self.pairs[which], Overlaps(found.shared[which], found.first[which], found.second[which]))
+        kept = Overlaps(found.shared[which], found.first[which], found.second[which])
+        return Edges(self.pairs[which], kept, self.compared)
 
 
-def read_edges(pairs: Path, compared: Sequence[Path]) -> Edges:
-    """Read the pairs and what the comparisons of all their ranges found."""
-    found = [np.zeros((0, 3), np.int64), *(np.load(place / OVERLAPS) for place in compared)]
-    shared, first, second = np.concatenate(found).T
-    return Edges(np.load(pairs / PAIRS), Overlaps(shared, first, second))
+def read_edges(pairs: Path, compared: Sequence[Path], config: DuplicatesConfig) -> Edges:
+    """Read the pairs that are alike enough for any threshold, a range at a time."""
+    packed, start = _open(pairs), 0
+    rows, kept = [np.zeros((0, 3), np.int64)], [np.zeros(0, np.uint64)]
+    for place in compared:
+        found = np.load(place / _OVERLAPS).astype(np.int64)
+        own = Overlaps(*found.T)
+        alike = own.jaccard >= min(config.threshold, config.related)
+        if config.containment > 0:
+            alike |= own.containment >= config.containment
+        rows.append(found[alike])
+        kept.append(packed[start : start + len(found)][alike])
+        start += len(found)
+    return Edges(_unpacked(np.concatenate(kept)), Overlaps(*np.concatenate(rows).T), start)
+
+
+def _open(place: Path) -> Packed:
+    """Return the pairs of a step, mapped into memory."""
+    path = place / _PAIRS
+    return np.memmap(path, np.uint64, "r") if path.stat().st_size else np.zeros(0, np.uint64)
+
+
+def _unpacked(packed: Packed) -> NDArray[np.int64]:
+    """Return pairs as rows of two document numbers."""
+    return np.stack((packed >> _HIGH, packed & _LOW), axis=1).astype(np.int64)

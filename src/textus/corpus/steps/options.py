@@ -1,4 +1,4 @@
-"""The steps that are taken only where they are asked for: learnt scores, evaluation sets, passages, boilerplate.
+"""The steps that are taken only where they are asked for: scores, evaluation sets, meaning, passages, boilerplate.
 
 Each returns where its result is, or none where it was not asked for.
 """
@@ -15,14 +15,16 @@ from textus.corpus.filters.quality import Perplexity
 from textus.corpus.inputs import Part, list_parts
 from textus.corpus.log import ReadLog
 from textus.corpus.passages.config import PassagesConfig
-from textus.corpus.steps import repeat
+from textus.corpus.steps import meaning, repeat
+from textus.corpus.steps.cuts import Cuts
 from textus.corpus.steps.decide import DECISIONS
 from textus.corpus.steps.decontaminate import Judgement, Probe, judge, look_up
 from textus.corpus.steps.lines import Adding, Counting, add_lines, count_lines
+from textus.corpus.steps.meaning import Embedding
 from textus.corpus.steps.score import Lesson, Scoring, learn, score
 from textus.corpus.steps.table import Measured
 from textus.corpus.work.bench import Bench, Job
-from textus.corpus.work.task import KIND, perform
+from textus.corpus.work.task import KIND
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,19 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Models:
+    """The models that a corpus is made with, where they were asked for."""
+
+    reference: Reference | None = None
+    embedding: Embedding | None = None
+
+    @property
+    def keys(self) -> list[str]:
+        """Return what tells them from others."""
+        return [model.key if model else "" for model in (self.reference, self.embedding)]
+
+
+@dataclass(frozen=True)
 class Removal:
     """Where it is told what is to be taken out of documents that stay."""
 
@@ -42,10 +57,15 @@ class Removal:
     passages: Path | None
     lines: Path | None
 
+    def cuts(self, config: PassagesConfig) -> tuple[Cuts, ...]:
+        """Return where runs of words are that are to go, and what is to stand in their place."""
+        marks = ((self.contaminated, ""), (self.passages, config.mark if config.action == "mask" else ""))
+        return tuple(Cuts(place, mark) for place, mark in marks if place)
+
     @property
-    def cuts(self) -> tuple[Path, ...]:
-        """Return where runs of words to be cut are."""
-        return tuple(place for place in (self.contaminated, self.passages) if place)
+    def names(self) -> list[str]:
+        """Return what tells this from other removals."""
+        return [place.name for place in (self.contaminated, self.passages, self.lines) if place]
 
 
 def scores(
@@ -62,10 +82,8 @@ def scores(
         scored.append(bench.each("quality", "scored", score, jobs))
     if reference:
         judge, name = reference.perplexity, reference.key
-        tasks = [bench.task("scored", score, Scoring(one, None, judge), [one.place.name, name]) for one in pieces]
-        for task in tasks:  # here: the model is in this process
-            perform(task)
-        scored.append(tuple(task.place for task in tasks))
+        jobs = [Job(Scoring(piece, None, judge), [piece.place.name, name], piece.num_bytes) for piece in pieces]
+        scored.append(bench.here("perplexity", "scored", score, jobs))
     return tuple(zip(*scored, strict=True)) if scored else ((),) * len(pieces)
 
 
@@ -82,6 +100,20 @@ def evaluation_sets(bench: Bench, pieces: tuple[Measured, ...], config: CorpusCo
     one_of_each = first if config.deduplicate != "none" else None
     judgement = Judgement(probed, one_of_each, pieces[-1].stop, asked, sets)
     return bench.one("contamination", "contaminated", judge, judgement, [[place.name for place in probed], asked])
+
+
+def same_meaning(
+    bench: Bench, pieces: tuple[Measured, ...], config: CorpusConfig, model: Embedding, first: Path, decided: Path
+) -> Path:
+    """Find, among the documents that stay, those that say the same as another in other words."""
+    jobs = [
+        Job(meaning.Embedded(piece, first, model.embed), [piece.place.name, piece.start, first.parent.name, model.key],
+            piece.num_bytes) for piece in pieces
+    ]  # fmt: skip
+    embedded = bench.here("meaning", "embedded", meaning.embed, jobs)
+    search = meaning.Search(pieces, embedded, first, decided / DECISIONS, config.priority, config.semantic)
+    key = [decided.name, [place.name for place in embedded]]
+    return bench.one("same meaning", "alike", meaning.find, search, key)
 
 
 def repeated_passages(bench: Bench, pieces: tuple[Measured, ...], config: PassagesConfig, decided: Path) -> Path | None:

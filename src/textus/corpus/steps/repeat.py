@@ -87,7 +87,7 @@ def find(place: Path, payload: Finding) -> Mapping[str, Any]:
     repeats = repeats.where(verified(repeats, lambda number: text_of(int(order[number]))))
     documents = order[repeats.documents].tolist()
     rows = zip(documents, repeats.starts.tolist(), repeats.ends.tolist(), strict=True)
-    cuts = save_cuts(place, rows if payload.config.action == "remove" else ())
+    cuts = save_cuts(place, rows if payload.config.action in ("remove", "mask") else ())
     words = int((repeats.ends - repeats.starts).sum())
     return {"passages": len(repeats), "documents": len(set(documents)), "words": words, "cuts": cuts}
 

@@ -22,7 +22,7 @@ from textus.corpus.steps.measure import DOCUMENTS, LOG
 from textus.corpus.steps.samples import MOST, Samples
 from textus.corpus.steps.table import Measured
 from textus.corpus.steps.write import SAMPLES, gather
-from textus.corpus.store import read_rows
+from textus.corpus.store import read_some
 from textus.corpus.work.task import KIND as WORK
 from textus.errors import CorpusError
 
@@ -98,16 +98,9 @@ def _texts(pieces: Sequence[Measured], numbers: set[int]) -> dict[int, tuple[str
     found: dict[int, tuple[str, str]] = {}
     sorted_numbers = np.array(sorted(numbers), np.int64)
     for piece in pieces:
-        own = sorted_numbers[(sorted_numbers >= piece.start) & (sorted_numbers < piece.stop)]
-        if not len(own):
-            continue
-        last = int(own[-1])
-        wanted = set(own.tolist())
-        for number, row in enumerate(read_rows(piece.place, DOCUMENTS), piece.start):
-            if number in wanted:
-                found[number] = (row.source, row.text[:_LONGEST])
-            if number == last:
-                break
+        own = sorted_numbers[(sorted_numbers >= piece.start) & (sorted_numbers < piece.stop)] - piece.start
+        for row, one in read_some(piece.place, DOCUMENTS, own.tolist()).items():
+            found[piece.start + row] = (one.source, one.text[:_LONGEST])
     return found
 
 

@@ -20,11 +20,11 @@ from textus import fingerprint, storage
 from textus.corpus.batch import TextBatch, batches
 from textus.corpus.config import CorpusConfig
 from textus.corpus.passages.boilerplate import boilerplate, remove_lines
-from textus.corpus.passages.cut import without_words
+from textus.corpus.passages.cut import marked_words
 from textus.corpus.privacy.config import KINDS
 from textus.corpus.privacy.find import redact
 from textus.corpus.split import SPLITS, Split, by_tail
-from textus.corpus.steps.cuts import read_cuts
+from textus.corpus.steps.cuts import Cuts, read_cuts
 from textus.corpus.steps.leak import HELD_OUT
 from textus.corpus.steps.ledger import read_choices
 from textus.corpus.steps.lines import REPEATED, lines_of
@@ -45,8 +45,8 @@ class Writing:
     decisions: Path
     group: int
     """The row group of the decisions that is the piece's."""
-    cuts: tuple[Path, ...]
-    """Where runs of words are that are to be cut out."""
+    cuts: tuple[Cuts, ...]
+    """Where runs of words are that are to be cut out, or marked."""
     lines: Path | None
     """Where the keys of repeated lines are, if boilerplate is looked for."""
     by_tails: bool
@@ -121,10 +121,12 @@ class Surgeon:
         runs = self._cuts.get(self._first + one.number)
         if not runs:
             return one.text
-        text = without_words(TextBatch([one.text]), 0, runs)
-        self.taken_out["passages cut"] += len(runs)
-        self.samples.take("cut", one.row.source, one.text, text)
-        return text
+        text = marked_words(TextBatch([one.text]), 0, runs)
+        marks = [mark for *_, mark in runs if mark]
+        self.taken_out += Counter({"passages masked": len(marks), "passages cut": len(runs) - len(marks)})
+        self.samples.take("masked" if marks else "cut", one.row.source, one.text, text)
+        # A mark alone is nothing to learn.
+        return "" if marks and not any(map(str.isalnum, text.replace(marks[0], ""))) else text
 
     def _without_boilerplate(self, texts: Sequence[str], rows: Sequence[Row]) -> Sequence[str]:
         batch = TextBatch(texts)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from textus import fingerprint, storage
-from textus.corpus.work.carriers import Carrier, carry
+from textus.corpus.work.carriers import Carrier, Processes, Ranked, carry, clear_marks
 from textus.corpus.work.task import Task, Work
 from textus.progress import Progress
 
@@ -59,14 +59,24 @@ class Bench:
         """Have a step done once, on everything."""
         return self.do(name, [self.task(step, work, payload, key)])[0]
 
-    def do(self, name: str, tasks: Sequence[Task]) -> list[Path]:
+    def here(self, name: str, step: str, work: Work, jobs: Iterable[Job]) -> tuple[Path, ...]:
+        """Have one step done for every payload by this process, for no other has what it takes, such as a model.
+
+        Ranks share it: each of them has that too.
+        """
+        tasks = [self.task(step, work, job.payload, job.key, job.size) for job in jobs]
+        carrier = self.carrier if isinstance(self.carrier, Ranked) else Processes(1)
+        return tuple(self.do(name, tasks, carrier))
+
+    def do(self, name: str, tasks: Sequence[Task], carrier: Carrier | None = None) -> list[Path]:
         """Have tasks done, those that are not; return their places."""
         self.made += [task for task in tasks if not task.is_done]
-        carry(self.carrier, name, tasks, self.progress)
+        carry(carrier or self.carrier, name, tasks, self.progress)
         return [task.place for task in tasks]
 
     def tidy(self) -> None:
         """Delete the results that were not used, such as those of other settings or of files that are gone."""
+        clear_marks(self.root)
         for step in _folders(self.root):
             for place in _folders(step):
                 if place not in self.used and not place.name.startswith("."):

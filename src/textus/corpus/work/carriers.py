@@ -15,8 +15,10 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any, Protocol
 
+from textus import storage
 from textus.corpus.work.config import WorkConfig
 from textus.corpus.work.task import Task, perform
 from textus.errors import ConfigError, ResourceError
@@ -24,6 +26,7 @@ from textus.progress import SILENT, Progress
 from textus.progress import Task as Bar
 
 _ATTEMPTS = 3
+_MARK = "failed-rank-{}"
 _LONGEST_WAIT = 2.0
 _WORTH_SHOWING = 1e6
 _WORTH_PROCESSES = 8e6
@@ -52,10 +55,10 @@ def carry(carrier: Carrier, name: str, tasks: Sequence[Task], progress: Progress
         carrier.carry(waiting, bar)
 
 
-def chosen(config: WorkConfig) -> Carrier:
-    """Return the carrier that the settings ask for."""
+def chosen(config: WorkConfig, root: Path) -> Carrier:
+    """Return the carrier that the settings ask for; `root` is a directory that all who work together see."""
     if config.world > 1:
-        return Ranked(config.rank, config.world)
+        return Ranked(config.rank, config.world, root)
     if config.carrier == "ray":
         return Ray()
     return Processes(_cores() if config.workers == "auto" else config.workers)
@@ -115,32 +118,71 @@ class Processes:
 class Ranked:
     """Do every `world`-th task, and wait for those of the others: they run the same command with another rank.
 
-    Where one of them has died, its command can be given again, or the same work finished by any other carrier.
+    A rank that fails leaves a mark in `root`. Whoever waits for it then does what it has left undone, first of all what
+    it failed on: bad input fails there too, with the same words, and what only that rank could not do is done.
+    Where one has been killed, its command can be given again, or the same work finished by any other carrier.
     """
 
-    def __init__(self, rank: int, world: int) -> None:
+    def __init__(self, rank: int, world: int, root: Path) -> None:
         self.rank, self.world = rank, world
+        self._root = root
+        with storage.refusals(root):
+            _mark(root, rank).unlink(missing_ok=True)  # of this rank's last attempt
 
     def stop(self) -> None:
         """Let go of nothing."""
 
     def carry(self, tasks: Sequence[Task], bar: Bar) -> None:
         """Do our share, then wait until all is done."""
-        # The place says whose a task is, not its number: what is done already differs from one moment to the next.
-        others = []
-        for task in tasks:
-            if int(task.key[:8], 16) % self.world == self.rank:
-                perform(task)
-                bar.advance(task.size)
-            else:
-                others.append(task)
-        for task in others:
-            delay = 0.05
-            while not task.is_done:
-                bar.note("waiting for other ranks")
-                time.sleep(delay)
-                delay = min(_LONGEST_WAIT, 1.5 * delay)
+        mine = [task for task in tasks if self._owner(task) == self.rank]
+        others = [task for task in tasks if self._owner(task) != self.rank]
+        for task in mine:
+            self._do(task)
             bar.advance(task.size)
+        for task in others:
+            self._wait(task, others, bar)
+            bar.advance(task.size)
+
+    def _owner(self, task: Task) -> int:
+        # The key says whose a task is, not its number: what is done already differs from one moment to the next.
+        return int(task.key[:8], 16) % self.world
+
+    def _do(self, task: Task) -> None:
+        try:
+            perform(task)
+        except Exception:
+            storage.write_text(_mark(self._root, self.rank), task.key)
+            raise
+
+    def _wait(self, task: Task, others: Sequence[Task], bar: Bar) -> None:
+        delay, mark = 0.05, _mark(self._root, self._owner(task))
+        while not task.is_done:
+            if mark.is_file():
+                failed = _read(mark)
+                for one in (*(other for other in others if other.key == failed), task):
+                    self._do(one)
+                return
+            bar.note("waiting for other ranks")
+            time.sleep(delay)
+            delay = min(_LONGEST_WAIT, 1.5 * delay)
+
+
+def clear_marks(root: Path) -> None:
+    """Forget which ranks have failed in a directory."""
+    for path in root.glob(_MARK.format("*")):
+        path.unlink(missing_ok=True)
+
+
+def _mark(root: Path, rank: int) -> Path:
+    """Return the file that is there once a rank has failed; it holds the key of the task that it failed on."""
+    return root / _MARK.format(rank)
+
+
+def _read(mark: Path) -> str:
+    try:
+        return mark.read_text("utf-8")
+    except FileNotFoundError:  # that rank has come back just now
+        return ""
 
 
 class Ray:
