@@ -81,13 +81,13 @@ def evaluate_bound(
     seed: int = 0,
     batch_rows: int = 32,
     progress: Progress = SILENT,
-) -> Score:
+) -> tuple[Score, str]:
     """Estimate an upper bound on the bits per byte of documents: that of masked diffusion, by Monte Carlo.
 
     Of a window with `n` tokens that may be hidden, `k ~ U{1..n}` are, and their nats count `n / k` times: the same
     expectation as drawing a rate (LLaDA, arXiv 2502.09992, eq. 14), with less variance. The `samples` of a window
     spread their `k` evenly. Where documents begin and end is given. The error is over documents, or windows where these
-    are few, and holds both their spread and that of the samples.
+    are few, and holds both their spread and that of the samples; the words that are returned tell the latter.
     """
     reading = both_ways(model, "predicting hidden tokens")
     vocabulary, sums = Vocabulary.of(tokenizer), _Sums(tokenizer)
@@ -119,8 +119,8 @@ def evaluate_bound(
                 drawn += float((estimates.var(0, ddof=1) / samples).sum())
     value, error, num_bytes = sums.per_byte()
     share = math.sqrt(drawn) / math.log(2) / num_bytes
-    unit = f"bits/byte at most ({samples} samples a window, their own error {share:.2g})"
-    return Score("bits_per_byte_bound", value, error, unit, tokenizer.fingerprint, data)
+    note = f"the bound is estimated from {samples} samples of each window, whose own standard error is {share:.2g}"
+    return Score("bits_per_byte_bound", value, error, "bits/byte at most", tokenizer.fingerprint, data), note
 
 
 def _counts(

@@ -34,11 +34,14 @@ def evaluate_readings(
     if "bidirectional" in model.config.readings:
         found.append(evaluate_masked(model, tokenizer, documents(), data=data, progress=progress))
     scores = [score for one in found for score in one.scores]
+    notes = [one.note for one in found]
     if bound:
-        scores.append(evaluate_bound(model, tokenizer, documents(), data=data, progress=progress))
+        score, note = evaluate_bound(model, tokenizer, documents(), data=data, progress=progress)
+        scores.append(score)
+        notes.append(note)
     return dataclasses.replace(
         found[0],
         scores=tuple(scores),
         seconds=sum(one.seconds for one in found),
-        note="; ".join(one.note for one in found),
+        note="; ".join(notes),
     )

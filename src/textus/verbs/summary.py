@@ -103,12 +103,13 @@ def _curve(stages: Stages) -> Chart:
 
 
 def _cost(plan: Plan, state: dict[str, Any]) -> Table:
+    read = state["steps"] * plan.recipe.rows(plan.model.context_length) * plan.model.context_length
     return Table.of(
         {
             "steps": state["steps"],
-            "tokens": state["tokens"],
+            "tokens asked": state["tokens"],
             "seconds in steps": round(state["seconds"], 1),
-            "tokens a second": round(state["tokens"] / state["seconds"]) if state["seconds"] else 0,
+            "tokens read a second": round(read / state["seconds"]) if state["seconds"] else 0,
             "peak memory, MiB": round(state["peak_memory_bytes"] / 2**20),
             "planned memory, MiB": round(plan.memory_bytes / 2**20),
             "weights of step": state["chosen_step"],
