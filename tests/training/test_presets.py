@@ -38,6 +38,12 @@ def test_what_is_set_is_kept(found: Machine) -> None:
     assert kept.model.dropout == 0.05
 
 
+def test_a_cpu_uses_muon_where_it_costs_less_than_it_gains() -> None:
+    for width, batch, wanted in ((96, 1024, "muon"), (256, 1024, "adamw"), (256, 2048, "muon"), (768, 2048, "adamw")):
+        assert made(CPU, model={"hidden_size": width}, batch_tokens=batch, steps=9).recipe.optimizer == wanted
+    assert made(GPU, model={"hidden_size": 1024}, batch_tokens=2048, steps=9).recipe.optimizer == "muon"
+
+
 @given(st.integers(64, 4096), st.sampled_from(["adamw", "muon"]))
 def test_rates_fall_with_the_width(width: int, name: Any) -> None:
     wide = made(CPU, model={"hidden_size": width, "head_size": 32}, optimizer=name, steps=5)

@@ -21,7 +21,7 @@ LOGITS = {"cpu": 2**21, "gpu": 2**27}
 def tokens_per_second(config: ModelConfig, machine: Machine) -> float:
     """Estimate the speed of training; a measurement takes its place before the start."""
     products = 6 * config.num_matmul_parameters() / share(config, machine)
-    attention = attention_flops(config, machine) / _attention_share(config, machine)
+    attention = attention_flops(config, machine) / _attention_share(machine)
     return machine.flops / (products + attention)
 
 
@@ -29,7 +29,8 @@ def share(config: ModelConfig, machine: Machine) -> float:
     """Return the share of a matrix product's speed that training reaches: narrow models spend more time elsewhere."""
     if machine.device == "cuda":
         return 0.87 * config.hidden_size / (config.hidden_size + 360)
-    return 0.9 * config.hidden_size / (config.hidden_size + 320)
+    # the faster the products, the more the rest counts
+    return 0.9 * config.hidden_size / (config.hidden_size + (50 if machine.precision == "fp32" else 320))
 
 
 def attention_flops(config: ModelConfig, machine: Machine) -> float:
@@ -53,11 +54,11 @@ def _seen(config: ModelConfig) -> float:
     return min(1.0, (time + ATTENTION_BLOCK) / (2 * time))
 
 
-def _attention_share(config: ModelConfig, machine: Machine) -> float:
+def _attention_share(machine: Machine) -> float:
     """Return the share of a matrix product's speed that attention reaches."""
     if machine.device == "cuda":
         return 0.35
-    return 0.25 if config.context_length <= ATTENTION_KEPT else 0.5
+    return 0.5 if machine.precision == "fp32" else 0.25
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def memory(config: ModelConfig, recipe: Recipe, machine: Machine) -> Memory:
     heads = 4 * config.hidden_size * (4 + 3 * recipe.future_tokens)
     blocks = footprint.block_bytes(config, recipe, _block_bytes(config, recipe, machine), cpu=cpu)
     activations = micro * (blocks + heads)
-    attention = _attention_bytes(config, recipe, machine)
+    attention = _attention_bytes(config, recipe, machine, activations)
     fuses = machine.device == "cuda" and recipe.precision != "fp32"  # then gradients take the place of logits
     logits = min(micro * config.vocab_size, LOGITS["cpu" if cpu else "gpu"]) * (2 if fuses else 8)
     weights = footprint.state_bytes(config, recipe, cpu=cpu)
@@ -114,7 +115,7 @@ def _block_bytes(config: ModelConfig, recipe: Recipe, machine: Machine) -> float
     return layer * (0.68 if recipe.compile == "on" else 1.0)
 
 
-def _attention_bytes(config: ModelConfig, recipe: Recipe, machine: Machine) -> float:
+def _attention_bytes(config: ModelConfig, recipe: Recipe, machine: Machine, activations: float) -> float:
     time, rows = config.context_length, recipe.micro_rows(config.context_length)
     wide = 4 if recipe.precision == "fp32" else 2
     if machine.device == "cpu" and time <= ATTENTION_KEPT:
@@ -122,5 +123,6 @@ def _attention_bytes(config: ModelConfig, recipe: Recipe, machine: Machine) -> f
         return rows * layers * config.num_heads * time * time * _seen(config) * wide
     if machine.device == "cuda" and recipe.precision != "fp32":
         return rows * config.num_layers * config.num_heads * time * 4  # a number for each query
-    # one mask for all blocks, and what it is made from
-    return rows * time * time * (wide + 2)
+    # one mask for all blocks; what it is made from is gone before they keep anything
+    pairs = rows * time * time
+    return pairs * wide + max(0, 3 * pairs - activations)

@@ -151,7 +151,7 @@ def settle(
             f"training.warmup_steps is {warmup}, and there are {steps} steps",
             hint=f"set training.warmup_steps to {steps // 10} or so, or raise training.steps",
         )
-    optimizer = presets.optimizer(machine) if training.optimizer == "auto" else training.optimizer
+    optimizer = presets.optimizer(config, batch, machine) if training.optimizer == "auto" else training.optimizer
     planned = {
         "steps": steps,
         "batch_tokens": batch,
