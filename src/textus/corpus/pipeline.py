@@ -124,7 +124,7 @@ class _Pipeline:
             case = Case(measured, pairs, compared, contaminated, scored, self.config)
             decided = self._decide(case)
             if self.models.embedding:
-                alike = options.same_meaning(self.bench, measured, self.config, self.models.embedding, first, decided)
+                alike = options.same_meaning(self.bench, measured, self.config, self.models.embedding, decided)
                 decided = self._decide(replace(case, alike=alike))
             passages = options.repeated_passages(self.bench, measured, self.config.passages, decided)
             lines = options.repeated_lines(self.bench, measured, self.config, first)

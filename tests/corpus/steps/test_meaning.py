@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from textus.corpus.steps.options import Models
 from textus.corpus.trail import Trail
 from textus.corpus.work import carriers
 from textus.corpus.work.config import WorkConfig
-from textus.corpus.work.task import Task, perform
 from textus.errors import ConfigError, CorpusError
 
 PAIRS = [(f"word{number}", f"term{number}") for number in range(200)]
@@ -103,26 +103,20 @@ def test_any_number_of_workers_drops_the_same(folder: Path, tmp_path: Path, monk
     assert found[0] == found[1] == found[2]
 
 
-def test_nothing_is_embedded_twice(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_embedded_twice(folder: Path, tmp_path: Path) -> None:
     model = Dictionary()
-    done: list[str] = []
-
-    def counting(task: Task) -> None:
-        done.append(task.place.parent.name)
-        perform(task)
-
-    monkeypatch.setattr(carriers, "perform", counting)
-    place, models = tmp_path / "corpus", Models(None, Embedding("1", model))
-    first = build([folder], place, settings(), models=models)
-    assert model.asked == 81
-    build([folder], place, settings(), models=models)
-    assert build([folder], place, settings(threshold=0.999_9), models=models).fingerprint
-    assert model.asked == 81
-    done.clear()
-    assert build([folder], place, settings(), models=models).fingerprint == first.fingerprint
-    assert not {"measured", "embedded"} & set(done)
-    build([folder], place, settings(), models=Models(None, Embedding("2", model)))
-    assert model.asked == 162
+    texts, place, models = tmp_path / "in", tmp_path / "corpus", Models(None, Embedding("1", model))
+    shutil.copytree(folder, texts)
+    first = build([texts], place, settings(), models=models).fingerprint
+    assert model.asked == 82
+    for config in (settings(), settings(threshold=0.999_9), settings()):
+        found = build([texts], place, config, models=models).fingerprint
+    assert (found, model.asked) == (first, 82)
+    (texts / "c.jsonl").write_text(json.dumps({"text": "One more, of which nobody knows what it means."}), "utf-8")
+    build([texts], place, settings(), models=models)
+    assert model.asked == 83
+    build([texts], place, settings(), models=Models(None, Embedding("2", model)))
+    assert model.asked == 2 * 83
 
 
 def test_a_model_that_breaks_is_told_and_what_was_done_before_stays(folder: Path, tmp_path: Path) -> None:

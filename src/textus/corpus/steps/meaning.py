@@ -43,15 +43,15 @@ class Embedded:
     """A piece to be embedded."""
 
     piece: Measured
-    first: Path
-    """A file that tells of each document whether it stands for its exact duplicates: only these are looked at."""
     embed: Embed
 
 
 def embed(place: Path, payload: Embedded) -> Mapping[str, Any]:
-    """Write the embeddings of a piece's documents, in half precision: a cosine is off by some 0.0001."""
-    piece = payload.piece
-    wanted = np.load(payload.first, mmap_mode="r")[piece.start : piece.stop]
+    """Write the embedding of each text of a piece, equal ones once, in half precision: a cosine is off by some 0.0001.
+
+    Nothing of other pieces plays a part, so that a new file among many embeds nothing else again.
+    """
+    piece, wanted = payload.piece, _distinct(payload.piece).is_first
     count = size = 0
     with (place / _VECTORS).open("wb") as file:
         for group in batches(compress(read_documents(piece.place, DOCUMENTS), wanted)):
@@ -67,7 +67,6 @@ class Search:
 
     pieces: tuple[Measured, ...]
     embedded: tuple[Path, ...]
-    first: Path
     decisions: Path
     priority: tuple[str, ...]
     config: SemanticConfig
@@ -132,6 +131,26 @@ def _width(rows: NDArray[Any], before: int) -> int:
 
 
 @dataclass(frozen=True)
+class _Distinct:
+    """The texts of a piece without copies, in the order in which they come."""
+
+    is_first: NDArray[np.bool_]
+    """Of each document: whether its text has not come before."""
+    rows: NDArray[np.int64]
+    """Of each document: the number of its text."""
+
+
+def _distinct(piece: Measured) -> _Distinct:
+    columns = piece.columns(("digest", "digest_rest"))
+    digests = np.stack((columns["digest"], columns["digest_rest"]), axis=1)
+    _, first, inverse = np.unique(digests, axis=0, return_index=True, return_inverse=True)
+    is_first, places = np.zeros(len(digests), bool), np.empty(len(first), np.int64)
+    is_first[first] = True
+    places[np.argsort(first)] = np.arange(len(first))
+    return _Distinct(is_first, places[inverse.ravel()])
+
+
+@dataclass(frozen=True)
 class _Rows:
     numbers: NDArray[np.int64]
     rows: NDArray[np.float16]
@@ -139,15 +158,13 @@ class _Rows:
 
 def _kept_rows(payload: Search) -> Iterator[_Rows]:
     """Yield the rows of documents that stay, some thousand at a time."""
-    is_first = np.load(payload.first, mmap_mode="r")
     for group, (piece, place) in enumerate(zip(payload.pieces, payload.embedded, strict=True)):
         facts = facts_of(place)
         if not facts["documents"]:
             continue
         reasons, _ = read_choices(payload.decisions, group)
-        own = np.flatnonzero(is_first[piece.start : piece.stop])
-        stays = np.flatnonzero([not reasons[row] for row in own.tolist()])
+        rows, stays = _distinct(piece).rows, np.flatnonzero([not reason for reason in reasons])
         vectors = np.memmap(place / _VECTORS, np.float16, "r", shape=(facts["documents"], facts["size"]))
         for start in range(0, len(stays), _ROWS):
             chosen = stays[start : start + _ROWS]
-            yield _Rows(own[chosen] + piece.start, np.asarray(vectors[chosen]))
+            yield _Rows(chosen + piece.start, np.asarray(vectors[rows[chosen]]))
