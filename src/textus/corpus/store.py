@@ -36,11 +36,6 @@ class Row(NamedTuple):
     meta: str
     """JSON."""
 
-    @classmethod
-    def of(cls, document: Document) -> Row:
-        """Return the row that keeps a document."""
-        return cls(document.id, document.text, document.source, meta_of(document))
-
     @property
     def document(self) -> Document:
         """Return the document that is kept."""
@@ -49,11 +44,6 @@ class Row(NamedTuple):
     def with_text(self, text: str) -> Row:
         """Return the same document with another text."""
         return self._replace(id=Document(text, self.source).id, text=text)
-
-
-def meta_of(document: Document) -> str:
-    """Return what else is known of a document as JSON."""
-    return _AS_JSON(dict(document.meta)) if document.meta else _NO_META
 
 
 class DocumentWriter:
@@ -71,7 +61,8 @@ class DocumentWriter:
     def append(self, document: Document) -> bytes:
         """Add one document; return its text in UTF-8."""
         text = document.text.encode("utf-8", "surrogatepass")
-        self._add(id_of(text), document.text, text, document.source, meta_of(document))
+        meta = _AS_JSON(dict(document.meta)) if document.meta else _NO_META
+        self._add(id_of(text), document.text, text, document.source, meta)
         return text
 
     def append_row(self, row: Row) -> None:
