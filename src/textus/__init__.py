@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from textus.dataset.loader import Loader
     from textus.dataset.pack import Windows
     from textus.dataset.tokenize import Shards
+    from textus.decoding.chat import Message
     from textus.decoding.config import SamplingConfig
-    from textus.decoding.generate import Completion
-    from textus.decoding.processors import MinP, RepetitionPenalty, Temperature, TopK, TopP
+    from textus.decoding.constrain import Grammar
+    from textus.decoding.penalties import RepetitionPenalty
+    from textus.decoding.piece import Completion
+    from textus.decoding.processors import MinP, Temperature, TopK, TopP
     from textus.decoding.strategy import Greedy, Sample
     from textus.errors import TextusError
     from textus.model.config import ModelConfig
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from textus.tokenizer.config import TokenizerConfig
     from textus.tokenizer.tokenizer import Tokenizer
     from textus.training.config import TrainConfig
+    from textus.verbs.chat import chat
     from textus.verbs.clean import clean
     from textus.verbs.demo import demo
     from textus.verbs.evaluate import evaluate
@@ -52,15 +56,17 @@ if TYPE_CHECKING:
 _PLACES = {
     "Causal": "objectives.causal",
     "Checkpoint": "checkpoint.checkpoint",
-    "Completion": "decoding.generate",
+    "Completion": "decoding.piece",
     "Corpus": "corpus.corpus",
     "CorpusConfig": "corpus.config",
     "Document": "corpus.document",
+    "Grammar": "decoding.constrain",
     "Greedy": "decoding.strategy",
     "Loader": "dataset.loader",
+    "Message": "decoding.chat",
     "MinP": "decoding.processors",
     "ModelConfig": "model.config",
-    "RepetitionPenalty": "decoding.processors",
+    "RepetitionPenalty": "decoding.penalties",
     "Report": "report",
     "RunSettings": "verbs.settings",
     "Sample": "decoding.strategy",
@@ -77,6 +83,7 @@ _PLACES = {
     "TrainResult": "verbs.train",
     "Transformer": "model.transformer",
     "Windows": "dataset.pack",
+    "chat": "verbs.chat",
     "clean": "verbs.clean",
     "demo": "verbs.demo",
     "evaluate": "verbs.evaluate",
@@ -98,8 +105,10 @@ __all__ = [
     "Corpus",
     "CorpusConfig",
     "Document",
+    "Grammar",
     "Greedy",
     "Loader",
+    "Message",
     "MinP",
     "ModelConfig",
     "RepetitionPenalty",
@@ -120,6 +129,7 @@ __all__ = [
     "Transformer",
     "Windows",
     "__version__",
+    "chat",
     "clean",
     "demo",
     "evaluate",

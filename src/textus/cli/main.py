@@ -30,6 +30,7 @@ VERBS = {
     "plan": "say what would be trained, how long it takes and what memory it needs",
     "evaluate": "measure perplexity and bits per byte, with standard errors",
     "generate": "write text from a prompt",
+    "chat": "talk with a model in the terminal",
 }
 """Every verb with its help; the order is that of the pipeline."""
 TRACEBACK = "--traceback"
