@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from textus.dataset.loader import Loader
     from textus.dataset.pack import Windows
     from textus.dataset.tokenize import Shards
+    from textus.decoding.chat import Message
     from textus.decoding.config import SamplingConfig
-    from textus.decoding.generate import Completion
-    from textus.decoding.processors import MinP, RepetitionPenalty, Temperature, TopK, TopP
+    from textus.decoding.constrain import Grammar
+    from textus.decoding.penalties import RepetitionPenalty
+    from textus.decoding.piece import Completion
+    from textus.decoding.processors import MinP, Temperature, TopK, TopP
     from textus.decoding.strategy import Greedy, Sample
     from textus.errors import TextusError
     from textus.evaluation.ablation import Ablation
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from textus.tokenizer.tokenizer import Tokenizer
     from textus.training.config import TrainConfig
     from textus.verbs.ablate import ablate
+    from textus.verbs.chat import chat
     from textus.verbs.clean import clean
     from textus.verbs.compare import Compared, compare
     from textus.verbs.contexts import plan_contexts
@@ -64,18 +68,20 @@ _PLACES = {
     "Causal": "objectives.causal",
     "Checkpoint": "checkpoint.checkpoint",
     "Compared": "verbs.compare",
-    "Completion": "decoding.generate",
+    "Completion": "decoding.piece",
     "Corpus": "corpus.corpus",
     "CorpusConfig": "corpus.config",
     "Diffusion": "objectives.diffusion",
     "Document": "corpus.document",
+    "Grammar": "decoding.constrain",
     "Greedy": "decoding.strategy",
     "Hybrid": "objectives.hybrid",
     "Loader": "dataset.loader",
     "Masked": "objectives.masked",
+    "Message": "decoding.chat",
     "MinP": "decoding.processors",
     "ModelConfig": "model.config",
-    "RepetitionPenalty": "decoding.processors",
+    "RepetitionPenalty": "decoding.penalties",
     "Report": "report",
     "RunSettings": "verbs.settings",
     "Sample": "decoding.strategy",
@@ -93,6 +99,7 @@ _PLACES = {
     "Transformer": "model.transformer",
     "Windows": "dataset.pack",
     "ablate": "verbs.ablate",
+    "chat": "verbs.chat",
     "clean": "verbs.clean",
     "compare": "verbs.compare",
     "demo": "verbs.demo",
@@ -122,10 +129,12 @@ __all__ = [
     "CorpusConfig",
     "Diffusion",
     "Document",
+    "Grammar",
     "Greedy",
     "Hybrid",
     "Loader",
     "Masked",
+    "Message",
     "MinP",
     "ModelConfig",
     "RepetitionPenalty",
@@ -147,6 +156,7 @@ __all__ = [
     "Windows",
     "__version__",
     "ablate",
+    "chat",
     "clean",
     "compare",
     "demo",

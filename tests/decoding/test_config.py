@@ -1,28 +1,12 @@
+import json
 import math
 
 import pytest
 from transformers import GenerationConfig
 
 from textus import config as settings
-from textus.decoding.config import SamplingConfig
-from textus.decoding.processors import MinP, RepetitionPenalty, Temperature, TopK, TopP
-from textus.decoding.strategy import Greedy, Sample, strategy_of
+from textus.decoding.config import SamplingConfig, from_generation_config
 from textus.errors import ConfigError
-
-
-def test_every_setting_becomes_a_step():
-    config = SamplingConfig(temperature=0.7, top_k=40, top_p=0.9, min_p=0.1, repetition_penalty=1.1)
-    assert strategy_of(config) == Sample(RepetitionPenalty(1.1), Temperature(0.7), TopK(40), TopP(0.9), MinP(0.1))
-
-
-def test_settings_that_change_nothing_leave_no_step():
-    assert strategy_of(SamplingConfig(temperature=1.0, top_k="off", top_p=1.0)) == Sample()
-
-
-@pytest.mark.parametrize("temperature", [0.0, 1e-38])
-def test_no_temperature_is_greedy_and_keeps_the_penalty(temperature):
-    config = SamplingConfig(temperature=temperature, repetition_penalty=1.2)
-    assert strategy_of(config) == Greedy(RepetitionPenalty(1.2))
 
 
 @pytest.mark.parametrize(
@@ -40,6 +24,19 @@ def test_no_temperature_is_greedy_and_keeps_the_penalty(temperature):
         "min_p=2",
         "repetition_penalty=0",
         "max_tokens=0",
+        "frequency_penalty=3",
+        "presence_penalty=nan",
+        "dry_base=0.5",
+        "no_repeat_ngram=0",
+        "top_n_sigma=0",
+        "typical_p=0",
+        "epsilon=1",
+        "eta=-1",
+        "order=mlx",
+        "beams=0",
+        "length_penalty=inf",
+        "stop_loops=1",
+        "logprobs=both",
         "seed=-1",
         'stop=[""]',
         "tempperature=1",
@@ -57,13 +54,38 @@ def test_settings_survive_toml():
     assert settings.build(SamplingConfig, values, "here") == config
 
 
-@pytest.mark.parametrize(
-    "config", [SamplingConfig(), SamplingConfig(temperature=0.0, repetition_penalty=1.3), SamplingConfig(top_k="off")]
-)
-def test_transformers_understands_the_generation_config(config):
-    theirs = GenerationConfig(**config.generation_config())
-    assert theirs.do_sample is (config.temperature > 0)
+CONFIGS = [
+    SamplingConfig(),
+    SamplingConfig(temperature=0.0, repetition_penalty=1.3),
+    SamplingConfig(top_k="off", order="llamacpp", min_p=0.1, typical_p=0.9, epsilon=1e-3, eta=1e-3),
+    SamplingConfig(beams=4, length_penalty=0.5, no_repeat_ngram=3, min_tokens=2),
+    SamplingConfig(stop=("\n",), stop_tokens=("0",), logit_bias=("7:-5",), stop_loops=3, dry_multiplier=0.8),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_transformers_understands_the_generation_config(config, tmp_path):
+    (tmp_path / "generation_config.json").write_text(json.dumps(config.generation_config()))
+    theirs = GenerationConfig.from_pretrained(tmp_path)
+    assert theirs.do_sample is (config.temperature > 0 and config.beams == 1)
     assert theirs.max_new_tokens == config.max_tokens
+    if config.beams > 1:
+        assert (theirs.num_beams, theirs.length_penalty) == (config.beams, config.length_penalty)
     if theirs.do_sample:
         assert theirs.top_k == (0 if config.top_k == "off" else config.top_k)
         assert math.isclose(theirs.temperature, config.temperature)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_order_and_values_are_kept_in_the_generation_config(config):
+    values = json.loads(json.dumps(config.generation_config()))
+    assert values["textus"]["order"] == config.order
+    assert from_generation_config(values, "here") == config
+
+
+def test_a_generation_config_of_others_is_read():
+    values = {"do_sample": True, "temperature": 0.6, "top_k": 0, "top_p": 0.9, "eos_token_id": 2, "min_p": None}
+    assert from_generation_config(values, "here") == SamplingConfig(temperature=0.6, top_k="off", top_p=0.9)
+    assert from_generation_config({"eos_token_id": 2}, "here").is_greedy
+    with pytest.raises(ConfigError, match="here: `temperature`"):
+        from_generation_config({"do_sample": True, "temperature": "warm"}, "here")

@@ -6,10 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textus.config import replace
+from textus.decoding.bans import BadWords
 from textus.decoding.generate import collect, complete, generate
-from textus.decoding.processors import RepetitionPenalty, Temperature, TopK
+from textus.decoding.history import History
+from textus.decoding.penalties import FrequencyPenalty, RepetitionPenalty
+from textus.decoding.processors import Temperature, TopK
+from textus.decoding.prompt import framed
+from textus.decoding.sampler import Places
+from textus.decoding.speculative import Ngrams
 from textus.decoding.strategy import Greedy, Sample, Strategy
-from textus.errors import ConfigError
+from textus.errors import ArtefactError, ConfigError
 from textus.model.transformer import Transformer
 
 WARM = Sample(Temperature(0.9), TopK(200))
@@ -22,8 +28,8 @@ class Script(Strategy):
         super().__init__()
         object.__setattr__(self, "script", tokens)
 
-    def choose(self, logits, history, *, seed, position, rows):
-        return torch.full((len(logits),), self.script[position])
+    def pick(self, processed, places):
+        return torch.tensor([self.script[position] for position in places.position.tolist()])
 
 
 @torch.no_grad()
@@ -34,14 +40,14 @@ def without_cache(model, prompt, strategy, max_tokens, seed=0, row=0):
         if len(tokens) - begin > context:
             begin = len(tokens) - context // 2
         logits = model(torch.tensor([tokens[begin:]])).logits[:, -1]
-        history = torch.tensor([tokens[1:]], dtype=torch.int64)
-        (token,) = strategy.choose(logits, history, seed=seed, position=position, rows=[row]).tolist()
+        history = History.of([tokens[1:]], written=[position])
+        (token,) = strategy.choose(logits, history, Places.of(seed, [row], position)).tolist()
         logprobs.append(logits.log_softmax(-1)[0, token].item())
         tokens.append(token)
     return tokens[len(prompt) :], logprobs
 
 
-@pytest.mark.parametrize("strategy", [Greedy(), Greedy(RepetitionPenalty(1.3)), WARM])
+@pytest.mark.parametrize("strategy", [Greedy(), Greedy(RepetitionPenalty(1.3)), WARM, Sample(FrequencyPenalty(0.7))])
 @pytest.mark.parametrize("prompt", ["", "the quick", "the lazy dog jumps over "])
 def test_the_cache_and_the_sliding_context_change_nothing(model, tokenizer, prompt, strategy):
     written = complete(model, tokenizer, prompt, strategy, max_tokens=45, seed=3)
@@ -180,3 +186,84 @@ def test_outputs_that_are_no_tokens_are_never_written(model, tokenizer):
     padded = Transformer(replace(model.config, {"vocab_size": tokenizer.vocab_size + 500})).eval()
     written = complete(padded, tokenizer, "the", Sample(), max_tokens=30)
     assert max(written.tokens) < tokenizer.vocab_size
+
+
+def test_a_stop_token_ends_the_text_and_is_not_shown(model, tokenizer):
+    tokens = tokenizer.encode("the quick fox")
+    script = Script([*tokens, *tokens])
+    *_, last = generate(model, tokenizer, "", script, max_tokens=20, stop_tokens=[tokens[-1]])
+    assert (last.token, last.text, last.finish_reason) == (tokens[-1], "", "stop")
+    assert "stop token" in last.why
+    written = complete(model, tokenizer, "", script, max_tokens=20, stop_tokens=[tokens[-1]])
+    assert written.text == tokenizer.decode(tokens[:-1])
+
+
+def test_a_loop_ends_the_text_and_says_why(model, tokenizer):
+    start, run = tokenizer.encode("x"), tokenizer.encode("ab")
+    written = complete(model, tokenizer, "", Script([*start, *run * 9]), max_tokens=20, stop_loops=3)
+    assert written.finish_reason == "loop"
+    assert written.tokens == (*start, *run * 3)
+    assert written.why == "the same 2 tokens came 3 times in a row: 'ab'"
+    free = complete(model, tokenizer, "", Script([*start, *run * 9]), max_tokens=10)
+    assert (free.finish_reason, free.why) == ("length", "")
+
+
+def test_logprobs_are_named_and_are_what_they_are_named(model, tokenizer):
+    strategy = Sample(Temperature(0.5), TopK(4))
+    options = {"max_tokens": 8, "seed": 1, "alternatives": 6}
+    raw = complete(model, tokenizer, "the", strategy, **options)
+    processed = complete(model, tokenizer, "the", strategy, logprobs="processed", **options)
+    assert (raw.logprobs_mode, processed.logprobs_mode) == ("raw", "processed")
+    assert raw.tokens == processed.tokens
+    tokens = [tokenizer.end, *tokenizer.encode("the")]
+    for place, token in enumerate(raw.tokens):
+        with torch.no_grad():
+            logits = model(torch.tensor([[*tokens, *raw.tokens[:place]]])).logits[:, -1]
+        own = logits.log_softmax(-1)[0]
+        drawn = strategy.process(logits, History.of([[]])).log_softmax(-1)[0]
+        assert raw.logprobs[place] == pytest.approx(own[token].item(), abs=1e-4)
+        assert processed.logprobs[place] == pytest.approx(drawn[token].item(), abs=1e-4)
+        assert [other for other, _ in raw.alternatives[place]] == own.topk(6).indices.tolist()
+        assert len(processed.alternatives[place]) == 4, "what cannot follow is no alternative"
+
+
+def test_the_prompt_is_cut_at_the_end_that_is_named(model, tokenizer):
+    class Seen(Greedy):
+        def process(self, logits, history):
+            seen.append(history.tokens[0].tolist())
+            return super().process(logits, history)
+
+    for cut, kept in (("start", list(range(15, 30))), ("end", list(range(10, 25)))):
+        seen: list[list[int]] = []
+        list(generate(model, tokenizer, range(10, 30), Seen(), max_tokens=1, cut=cut))
+        assert seen == [kept]
+
+
+def test_settings_that_leave_no_token_are_blamed_and_damaged_weights_are(model, tokenizer):
+    everything = BadWords(tuple((token,) for token in range(tokenizer.vocab_size)))
+    with pytest.raises(ConfigError, match="leave no token"):
+        complete(model, tokenizer, "the", Greedy(everything), max_tokens=2)
+    with pytest.raises(ConfigError, match="leave no token"):
+        complete(model, tokenizer, "the", Sample(everything), max_tokens=2, draft=Ngrams())
+    damaged = Transformer(model.config, seed=1).eval()
+    with torch.no_grad():
+        damaged.norm.weight.fill_(float("nan"))
+    for strategy in (Greedy(), Sample()):
+        with pytest.raises(ArtefactError, match="not finite"):
+            complete(damaged, tokenizer, "the", strategy, max_tokens=2)
+
+
+def test_text_that_names_a_special_token_is_text(model, tokenizer):
+    script = Script(tokenizer.encode("a"))
+    (piece,) = generate(model, tokenizer, "<|endoftext|>", script, max_tokens=1)
+    assert piece.text == "a"
+    assert tokenizer.end not in framed(model, tokenizer, "<|endoftext|>")[1:]
+
+
+@given(st.binary(max_size=9), st.integers(1, 9))
+@settings(max_examples=40)
+def test_no_piece_shows_half_a_character(model, tokenizer, data, size):
+    single = {tokenizer.token_bytes(token): token for token in range(tokenizer.vocab_size)}
+    tokens = [single[bytes([byte])] for byte in data + "é🦊".encode()]
+    pieces = list(generate(model, tokenizer, "", Script(tokens), max_tokens=min(size, len(tokens))))
+    assert "".join(piece.text for piece in pieces) == tokenizer.decode([piece.token for piece in pieces])

@@ -32,6 +32,7 @@ VERBS = {
     "compare": "set models side by side on the same text, with intervals and cost",
     "ablate": "train small models without each step of the corpus stage, and say what each is worth",
     "generate": "write text from a prompt",
+    "chat": "talk with a model in the terminal",
     "fill": "the likeliest words for the blanks in a text",
     "score": "how likely texts are to a model",
     "embed": "vectors for texts",

@@ -3,36 +3,35 @@
 ```python
 Sample(RepetitionPenalty(1.1), Temperature(0.8), TopK(50), TopP(0.95))   # read left to right, applied left to right
 ```
-The usual order, and the one of `strategy_of`, is that of transformers: penalties, temperature, top-k,
-top-p, min-p. Others give other distributions: llama.cpp, for one, applies the temperature last.
+`strategy_of` builds them from settings, in the order that these name.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from textus.decoding.config import SamplingConfig
-from textus.decoding.processors import MinP, Processor, RepetitionPenalty, Temperature, TopK, TopP
-from textus.decoding.sampler import best, draw
+from textus.decoding.history import History
+from textus.decoding.order import steps_of
+from textus.decoding.processors import Processor
+from textus.decoding.sampler import Places, best, draw
+from textus.tokenizer.tokenizer import Tokenizer
 
 
 @dataclasses.dataclass(frozen=True, init=False)
 class Strategy(ABC):
-    """Choose one token a row from processed logits."""
+    """Choose one token a row from processed logits. Nothing here waits for a device."""
 
     processors: tuple[Processor, ...]
 
     def __init__(self, *processors: Processor) -> None:
         object.__setattr__(self, "processors", processors)
 
-    def process(
-        self, logits: Float[Tensor, "batch vocab"], history: Int[Tensor, "batch time"]
-    ) -> Float[Tensor, "batch vocab"]:
+    def process(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
         """Apply the processors in order, in float32."""
         logits = logits.float()
         for processor in self.processors:
@@ -40,16 +39,12 @@ class Strategy(ABC):
         return logits
 
     @abstractmethod
-    def choose(
-        self,
-        logits: Float[Tensor, "batch vocab"],
-        history: Int[Tensor, "batch time"],
-        *,
-        seed: int,
-        position: int,
-        rows: Sequence[int],
-    ) -> Int[Tensor, " batch"]:
-        """Return the next token of each row, on the CPU; `position` and `rows` say where in the random numbers."""
+    def pick(self, processed: Float[Tensor, "batch vocab"], places: Places) -> Int[Tensor, " batch"]:
+        """Return the next token of each row of processed logits, `NO_TOKEN` where they leave none."""
+
+    def choose(self, logits: Float[Tensor, "batch vocab"], history: History, places: Places) -> Int[Tensor, " batch"]:
+        """Process the logits and return the next token of each row."""
+        return self.pick(self.process(logits, history), places)
 
     def describe(self) -> list[str]:
         """Name each step in order.
@@ -58,62 +53,44 @@ class Strategy(ABC):
         >>> Sample(Temperature(0.8), TopK(50)).describe()
         ['Temperature(temperature=0.8)', 'TopK(k=50)', 'Sample']
         """
-        return [*map(repr, self.processors), type(self).__name__]
+        return [*map(_described, self.processors), type(self).__name__]
 
 
 @dataclasses.dataclass(frozen=True, init=False)
 class Greedy(Strategy):
     """Take the likeliest token; of tokens that tie, the one with the lowest id."""
 
-    def choose(
-        self,
-        logits: Float[Tensor, "batch vocab"],
-        history: Int[Tensor, "batch time"],
-        *,
-        seed: int,
-        position: int,
-        rows: Sequence[int],
-    ) -> Int[Tensor, " batch"]:
+    def pick(self, processed: Float[Tensor, "batch vocab"], places: Places) -> Int[Tensor, " batch"]:
         """Return the likeliest token of each row."""
-        return best(self.process(logits, history))
+        return best(processed)
 
 
 @dataclasses.dataclass(frozen=True, init=False)
 class Sample(Strategy):
     """Draw a token by its probability."""
 
-    def choose(
-        self,
-        logits: Float[Tensor, "batch vocab"],
-        history: Int[Tensor, "batch time"],
-        *,
-        seed: int,
-        position: int,
-        rows: Sequence[int],
-    ) -> Int[Tensor, " batch"]:
-        """Return a token of each row, drawn with the random number of its place."""
-        return draw(self.process(logits, history), seed, position, rows)
+    def pick(self, processed: Float[Tensor, "batch vocab"], places: Places) -> Int[Tensor, " batch"]:
+        """Return a token of each row, drawn with the random numbers of its place."""
+        return draw(processed, places)
 
 
-def strategy_of(config: SamplingConfig) -> Strategy:
-    """Build the steps: penalty, temperature, top-k, top-p, min-p; those that change nothing are left out.
+def strategy_of(config: SamplingConfig, tokenizer: Tokenizer) -> Strategy:
+    """Build the steps of `order.py` and what follows them: the best token at temperature 0 and for beams, or a draw.
 
-    >>> strategy_of(SamplingConfig(top_k="off", repetition_penalty=1.1)).describe()
-    ['RepetitionPenalty(penalty=1.1)', 'Temperature(temperature=0.8)', 'TopP(p=0.95)', 'Sample']
-    >>> strategy_of(SamplingConfig(temperature=0)).describe()
-    ['Greedy']
+    Raises `ConfigError` for a setting that names a token which is none.
     """
-    steps: list[Processor] = []
-    if config.repetition_penalty != 1:
-        steps.append(RepetitionPenalty(config.repetition_penalty))
-    if config.is_greedy:
-        return Greedy(*steps)
-    if config.temperature != 1:
-        steps.append(Temperature(config.temperature))
-    if config.top_k != "off":
-        steps.append(TopK(config.top_k))
-    if config.top_p != 1:
-        steps.append(TopP(config.top_p))
-    if config.min_p:
-        steps.append(MinP(config.min_p))
-    return Sample(*steps)
+    steps = steps_of(config, tokenizer)
+    return Greedy(*steps) if config.is_greedy or config.beams > 1 else Sample(*steps)
+
+
+def _described(processor: object) -> str:
+    """Name a processor with the values that differ from their defaults; long lists of tokens are counted."""
+    if not dataclasses.is_dataclass(processor):
+        return repr(processor)
+    shown = []
+    for field in dataclasses.fields(processor):
+        value = getattr(processor, field.name)
+        if field.repr and value != field.default:
+            is_long = isinstance(value, tuple) and len(value) > 8
+            shown.append(f"{field.name}=" + (f"<{len(value)}>" if is_long else repr(value)))
+    return f"{type(processor).__name__}({', '.join(shown)})"

@@ -276,7 +276,7 @@ def _sample(opened: Checkpoint, prompt: str) -> str:
             opened.model,
             opened.tokenizer,
             prompt,
-            strategy_of(sampling),
+            strategy_of(sampling, opened.tokenizer),
             max_tokens=min(sampling.max_tokens, SAMPLE_TOKENS),
             stop=sampling.stop,
             seed=sampling.seed,

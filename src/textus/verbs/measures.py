@@ -12,6 +12,7 @@ from textus.checkpoint import checkpoint
 from textus.checkpoint.checkpoint import Checkpoint
 from textus.decoding.generate import complete
 from textus.decoding.strategy import strategy_of
+from textus.decoding.words import stop_tokens
 from textus.errors import TextusError
 from textus.evaluation.baselines import MAXIMUM_CONTEXT, compressors
 from textus.evaluation.documents import evenly_chosen, split_documents
@@ -132,9 +133,11 @@ def _samples(stages: Stages, opened: Checkpoint) -> tuple[str, ...]:
                 opened.model,
                 opened.tokenizer,
                 "",
-                strategy_of(sampling),
+                strategy_of(sampling, opened.tokenizer),
                 max_tokens=min(sampling.max_tokens, SAMPLE_TOKENS),
                 stop=sampling.stop,
+                stop_tokens=stop_tokens(opened.tokenizer, sampling.stop_tokens),
+                stop_loops=sampling.stop_loops,
                 seed=sampling.seed + number,
             ).text
             for number in range(SAMPLES)

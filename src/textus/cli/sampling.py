@@ -1,0 +1,49 @@
+"""The flags of `generate` and `chat`: one for every field of `SamplingConfig`."""
+
+from __future__ import annotations
+
+import argparse
+
+from textus import config as settings
+from textus.cli.arguments import Parser
+from textus.decoding.config import SamplingConfig
+
+ONCE_EACH = {"stop_tokens": "stop-token", "bad_words": "bad-word", "stop": "stop", "logit_bias": "logit-bias"}
+"""Lists: given once for each of their items."""
+METAVAR = {"stop": "TEXT", "stop_tokens": "TOKEN", "bad_words": "TEXT", "logit_bias": "TOKEN:BIAS", "order": "ENGINE"}
+
+
+def add_flags(made: Parser) -> None:
+    """Add a flag for every setting, with what it may be and means."""
+    group = made.add_argument_group("how text is written", "what is not said is as in the run's settings")
+    for name, kind, meaning in settings.keys(SamplingConfig):
+        words = " ".join(meaning.split()).replace("%", "%%")
+        group.add_argument(
+            f"--{ONCE_EACH.get(name, name.replace('_', '-'))}",
+            dest=name,
+            action="append",
+            default=[],
+            metavar=METAVAR.get(name, "X"),
+            help=words if name in ONCE_EACH else f"{words} ({settings.words(kind)})",
+        )
+    group.add_argument("--greedy", action="store_true", help="always the likeliest token: the same as --temperature 0")
+
+
+def sampling(options: argparse.Namespace, config: SamplingConfig) -> SamplingConfig:
+    """Return the sampling settings: the flags over the run's own, checked with the same words as a settings file."""
+    if options.greedy:
+        config = settings.override(config, "temperature=0")
+    for name, _, _ in settings.keys(SamplingConfig):
+        given = getattr(options, name)
+        if given and name in ONCE_EACH:
+            config = settings.replace(config, {name: tuple(given)})
+        elif given:
+            config = settings.override(config, f"{name}={given[-1]}")
+    return config
+
+
+def add_model(made: Parser) -> None:
+    """Add the model and where it computes."""
+    made.add_argument("model", help="a run or model directory")
+    made.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu")
+    made.add_argument("--json", action="store_true", help="one JSON object on stdout")

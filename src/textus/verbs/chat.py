@@ -1,0 +1,44 @@
+"""Answer in a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from textus import config as settings
+from textus.checkpoint.checkpoint import Checkpoint
+from textus.decoding.chat import Layout, Message, check_turns, fit
+from textus.decoding.config import SamplingConfig
+from textus.decoding.piece import Completion, Piece, collect
+from textus.verbs.generate import run_sampling, stream
+from textus.verbs.load import load
+
+ROOM = 4
+"""One in so many tokens of the context is left for the answer, before old turns are left out of the prompt."""
+
+
+def chat(
+    model: str | Path | Checkpoint, messages: Sequence[Message], *, layout: Layout | None = None, **sampling: Any
+) -> Completion:
+    """Return the model's next turn; `sampling` holds fields of `SamplingConfig`.
+
+    The oldest exchanges are left out where the context is too short for all. The turns are written as `layout` says.
+    """
+    opened = model if isinstance(model, Checkpoint) else load(model)
+    config = settings.replace(run_sampling(opened.directory), sampling)
+    pieces, _ = answer(opened, messages, config, layout or Layout())
+    (completion,) = collect(pieces, 1, config.logprobs)
+    return completion
+
+
+def answer(
+    opened: Checkpoint, messages: Sequence[Message], config: SamplingConfig, layout: Layout
+) -> tuple[Iterator[Piece], int]:
+    """Begin the model's next turn; return its pieces, and how many exchanges were left out for want of room."""
+    check_turns(messages)
+    context = opened.config.context_length
+    room = context - 1 - min(config.max_tokens, context // ROOM)
+    kept, dropped = fit(messages, layout, lambda text: len(opened.tokenizer.encode(text)), room)
+    stops = (*config.stop, *(stop for stop in layout.stop if stop not in config.stop))
+    return stream(opened, layout.prompt(kept), settings.replace(config, {"stop": stops})), dropped

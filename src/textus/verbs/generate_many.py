@@ -1,0 +1,120 @@
+"""Write texts for a file of prompts, into a file that can be gone on with after an interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from textus import fingerprint, storage
+from textus.checkpoint.checkpoint import WEIGHTS, Checkpoint
+from textus.decoding.config import SamplingConfig
+from textus.decoding.constrain import Grammar
+from textus.decoding.piece import collect
+from textus.decoding.prompt import Cut, framed
+from textus.decoding.speculative import Draft
+from textus.errors import ConfigError, TextusError
+from textus.progress import SILENT, Progress
+from textus.verbs import jsonl
+from textus.verbs.generate import stream
+from textus.verbs.load import load
+
+EXAMPLE = '{"prompt": "Once upon a time"}'
+OURS = ("completions", "made_by")
+"""The keys that are added to each line."""
+
+
+def generate_many(
+    model: str | Path | Checkpoint,
+    prompts: Path,
+    out: Path,
+    sampling: SamplingConfig,
+    *,
+    n: int = 1,
+    cut: Cut = "refuse",
+    grammar: Grammar | None = None,
+    draft: Draft | None = None,
+    progress: Progress = SILENT,
+) -> int:
+    """Write each line of `prompts` to `out` with its completions; return how many were there already.
+
+    A prompt's texts depend on the prompt and the settings, not on the file around it. All prompts are looked at before
+    the first text is written. What an interrupted call has finished is kept if model, prompts and settings are the
+    same, and refused otherwise.
+    """
+    opened = model if isinstance(model, Checkpoint) else load(model)
+    lines = jsonl.read(prompts, ("prompt",), EXAMPLE)
+    for number, line in enumerate(lines, 1):
+        _check(f"{prompts}, prompt {number}", opened, line, cut)
+    made_by = _made_by(opened, sampling, n, cut, grammar)
+    done = _finished(out, lines, made_by)
+    with (
+        storage.refusals(out),
+        out.open("ab") as file,
+        progress.task("writing", float(len(lines)), "prompts") as task,
+    ):
+        task.advance(done)
+        for line in lines[done:]:
+            pieces = stream(opened, line["prompt"], sampling, n=n, cut=cut, grammar=grammar, draft=draft)
+            found = [completion.as_dict() for completion in collect(pieces, n, sampling.logprobs)]
+            file.write(_record(line, found, made_by))
+            file.flush()
+            os.fsync(file.fileno())
+            task.advance()
+    return done
+
+
+def _record(line: Mapping[str, Any], completions: Sequence[Mapping[str, Any]], made_by: str) -> bytes:
+    return json.dumps({**line, "completions": completions, "made_by": made_by}, ensure_ascii=False).encode() + b"\n"
+
+
+def _check(place: str, opened: Checkpoint, line: Mapping[str, Any], cut: Cut) -> None:
+    if taken := [key for key in OURS if key in line]:
+        raise ConfigError(f"{place}: it has a key `{taken[0]}`", hint="name it otherwise: the result is put there")
+    if not line["prompt"]:
+        raise ConfigError(f"{place}: the prompt is empty", hint="take the line out")
+    try:
+        framed(opened.model, opened.tokenizer, line["prompt"], cut)
+    except TextusError as error:
+        raise ConfigError(f"{place}: {error.message}", hint=error.hint) from None
+
+
+def _made_by(opened: Checkpoint, sampling: SamplingConfig, n: int, cut: Cut, grammar: Grammar | None) -> str:
+    """Name all that the texts depend on besides their prompts. A draft changes nothing."""
+    parts = [
+        fingerprint.of_file(opened.directory / WEIGHTS),
+        opened.tokenizer.fingerprint,
+        fingerprint.of_value(sampling),
+        fingerprint.of_value([n, cut]),
+        fingerprint.of_value(grammar) if grammar else "",
+    ]
+    return fingerprint.short(fingerprint.of_parts(parts))
+
+
+def _finished(out: Path, lines: Sequence[Mapping[str, Any]], made_by: str) -> int:
+    """Count the prompts that are done already; a last line that was cut off is taken away."""
+    if not out.exists():
+        return 0
+    with storage.refusals(out):
+        data = out.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    done = 0
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = {}
+        asked = lines[number - 1] if number <= len(lines) else {}
+        kept = {key: value for key, value in record.items() if key not in OURS} if isinstance(record, dict) else {}
+        if not asked or kept != asked or record.get("made_by") != made_by:
+            raise ConfigError(
+                f"{out}:{number}: not the result of this prompt with this model and these settings",
+                hint="write to another file, or delete this one",
+            )
+        done += 1
+    if len(whole) < len(data):
+        with storage.refusals(out):
+            os.truncate(out, len(whole))
+    return done
