@@ -10,21 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from textus.corpus.batch import text_batches
 from textus.corpus.duplicates.candidates import candidate_pairs, merged, num_ranges, range_of
 from textus.corpus.duplicates.config import DuplicatesConfig
 from textus.corpus.duplicates.verify import Overlaps, Shingles, overlaps
-from textus.corpus.steps.measure import BANDS, DOCUMENTS
-from textus.corpus.steps.sets import open_sets, read_offsets, write_sets
+from textus.corpus.steps.measure import BANDS
+from textus.corpus.steps.sets import copy_sets, open_sets, read_offsets
 from textus.corpus.steps.table import Measured
-from textus.corpus.store import read_texts
 
 PAIRS, OVERLAPS = "pairs.npy", "overlaps.npy"
 PAIR_BYTES = 4000
@@ -98,7 +96,6 @@ class Spelling:
 
     piece: Measured
     pairs: Path
-    words: int
 
 
 def spell(place: Path, payload: Spelling) -> Mapping[str, Any]:
@@ -106,9 +103,7 @@ def spell(place: Path, payload: Spelling) -> Mapping[str, Any]:
     piece = payload.piece
     pairs = np.load(payload.pairs / PAIRS, mmap_mode="r")
     rows = np.unique(pairs[(pairs >= piece.start) & (pairs < piece.stop)]) - piece.start
-    wanted = np.zeros(piece.stop - piece.start, bool)
-    wanted[rows] = True
-    write_sets(place, text_batches(compress(read_texts(piece.place, DOCUMENTS), wanted)), payload.words)
+    copy_sets(place, piece.place, rows)
     np.save(place / _ROWS, rows + piece.start)
     return {"documents": len(rows)}
 
