@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from textus.corpus.duplicates.verify import Shingles, distinct, shingles
 from textus.corpus.split import How, Split
 from textus.corpus.steps.samples import Samples
 from textus.corpus.steps.sets import gathered, open_sets, write_sets
-from textus.corpus.store import Row, read_documents, read_some
+from textus.corpus.store import Row, read_documents, read_some, read_texts
 from textus.corpus.work.task import KIND as WORK
 
 VERSION = 2
@@ -77,7 +78,7 @@ def _trained_on(payload: Look) -> Iterator[tuple[Index, Shingles, Index]]:
     for some, runs, offsets in gathered(payload.measured, rows[whole]):
         yield whole[first : first + len(some)], runs, offsets
         first += len(some)
-    texts = (row.text for row in read_some(payload.written, "train", changed.tolist()).values())
+    texts = compress(read_texts(payload.written, "train"), rows == CHANGED) if len(changed) else ()
     first = 0
     for batch in text_batches(texts):
         yield changed[first : first + len(batch)], *shingles(batch, payload.config.duplicates.words)
