@@ -19,7 +19,7 @@ def write_sets(place: Path, batches: Iterable[TextBatch], words: int) -> None:
     with (place / _SHINGLES).open("wb") as file:
         for batch in batches:
             hashes, offsets = shingle_sets(batch, words)
-            hashes.tofile(file)
+            file.write(hashes.data)  # `tofile` says nothing of a full disk
             sizes.append(np.diff(offsets))
     np.save(place / _OFFSETS, np.cumsum(np.concatenate(sizes)))
 
