@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 
 from textus import storage
-from textus.corpus import pipeline
+from textus.corpus import pipeline, store
 from textus.corpus.config import CorpusConfig
 from textus.corpus.contamination.config import ContaminationConfig
 from textus.corpus.corpus import Corpus
@@ -328,7 +328,7 @@ def test_other_thresholds_read_nothing_again(folder, tmp_path):
     ):
         with counted() as done:
             build([folder / "in"], tmp_path / "corpus", replace(asked, **changes), models=MODELS)
-        assert done["decided"] == done["corpus"] == 1
+        assert (done["decided"], done["corpus"]) == (2, 1)  # before what means the same is known, and after
         assert not {"measured", "first", "embedded", "candidates", "pairs", "spelt", "compared", "lines"} & set(done)
 
 
@@ -352,14 +352,15 @@ def test_a_changed_file_alone_is_read_again(folder, tmp_path):
 # Odd inputs.
 
 
-def test_one_long_document_is_work_for_many(tmp_path):
+def test_one_long_document_is_work_for_many(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "_GROUP_BYTES", 10_000)
     draw = random.Random(0)
     text = "\n".join(" ".join(draw.choices(WORDS, k=12)) for _ in range(6000))
     (tmp_path / "long.txt").write_text(f"A short one.\n<|endoftext|>\n{text}\n<|endoftext|>\nThe last.\n", "utf-8")
     config = CorpusConfig(maximum_document_mb=0.01, work=WorkConfig(workers=1, task_mb=0.05))
     with counted() as done:
         corpus = build([tmp_path / "long.txt"], tmp_path / "corpus", config)
-    assert (done["unpacked"], done["measured"]) == (1, 3)
+    assert done["unpacked"] == 1 and done["measured"] >= 3
     found = [document.text for split in corpus.splits for document in corpus.documents(split)]
     assert sorted("\n".join(found).split()) == sorted(["A", "short", "one.", "The", "last.", *text.split()])
 

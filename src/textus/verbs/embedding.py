@@ -140,10 +140,12 @@ def _sentences(place: Path) -> Embed:
     library = _library("sentence_transformers", "sentence-transformers", place)
     model: Any = library.SentenceTransformer(str(place), device="cpu", local_files_only=True)
     most = _BYTES_PER_TOKEN * int(model.max_seq_length or 512)
+    # The second is its name before version 5.
+    size = int(getattr(model, "get_embedding_dimension", model.get_sentence_embedding_dimension)())
 
     def embed(texts: Sequence[str]) -> NDArray[np.float32]:
         parts = [(number, part) for number, text in enumerate(texts) for part in pieces(text, most, ReadLog())]
-        sums = np.zeros((len(texts), model.get_sentence_embedding_dimension()), np.float32)
+        sums = np.zeros((len(texts), size), np.float32)
         if parts:
             rows = model.encode([part for _, part in parts], normalize_embeddings=True, show_progress_bar=False)
             lengths = np.array([len(part) for _, part in parts], np.float32)

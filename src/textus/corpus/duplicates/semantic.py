@@ -97,7 +97,7 @@ def random_cosines(vectors: Stored, pairs: int, seed: int) -> NDArray[np.float32
     return np.sort((_rows(vectors, first) * _rows(vectors, second)).sum(axis=1))
 
 
-def _rows(vectors: Stored, which: Index | slice) -> Vectors:
+def _rows(vectors: Stored, which: Index) -> Vectors:
     return np.asarray(vectors[which], np.float32)
 
 

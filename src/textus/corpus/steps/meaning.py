@@ -56,7 +56,7 @@ def embed(place: Path, payload: Embedded) -> Mapping[str, Any]:
     with (place / _VECTORS).open("wb") as file:
         for group in batches(compress(read_documents(piece.place, DOCUMENTS), wanted)):
             rows = embedded([document.text for document in group], payload.embed)
-            rows.astype(np.float16).tofile(file)
+            file.write(rows.astype(np.float16).data)  # `tofile` says nothing of a full disk
             count, size = count + len(rows), _width(rows, size)
     return {"documents": count, "size": size}
 
@@ -116,7 +116,7 @@ def _gathered(scratch: Path, payload: Search) -> tuple[NDArray[np.int64], int]:
         for own in _kept_rows(payload):
             # What has no direction, as an empty text, gets none by the centre's being taken away.
             rows = np.where(own.rows.any(axis=1, keepdims=True), own.rows.astype(np.float32) - centre, 0)
-            scaled(rows).astype(np.float16).tofile(file)
+            file.write(scaled(rows).astype(np.float16).data)
     return found, size
 
 

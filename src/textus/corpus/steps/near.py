@@ -60,7 +60,8 @@ class Search:
 def search(place: Path, payload: Search) -> Mapping[str, Any]:
     """Write the candidate pairs of some bands and a range, as numbers of documents."""
     pairs = merged(_found(payload, band) for band in payload.bands)
-    ((pairs[:, 0].astype(np.uint64) << _HIGH) | pairs[:, 1].astype(np.uint64)).tofile(place / _PAIRS)
+    packed: Packed = (pairs[:, 0].astype(np.uint64) << _HIGH) | pairs[:, 1].astype(np.uint64)
+    (place / _PAIRS).write_bytes(packed.data)
     return {"pairs": len(pairs)}
 
 
@@ -102,7 +103,7 @@ def join(place: Path, payload: tuple[Sequence[Path], int]) -> Mapping[str, Any]:
         for first, behind in pairwise(_borders(parts)):
             inside = (part[slice(*np.searchsorted(part, np.array([first, behind], np.uint64)))] for part in parts)
             packed = np.unique(np.concatenate([np.zeros(0, np.uint64), *inside]))
-            packed.tofile(file)
+            file.write(packed.data)  # `tofile` says nothing of a full disk
             in_pairs[_unpacked(packed)] = True
             count += len(packed)
     np.save(place / _IN_PAIRS, in_pairs)

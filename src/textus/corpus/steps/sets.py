@@ -24,7 +24,7 @@ class RunWriter:
 
     def append(self, runs: Shingles, offsets: Index) -> None:
         """Add documents; `offsets` says where the runs of each begin."""
-        runs.tofile(self._file)
+        self._file.write(np.ascontiguousarray(runs).data)  # `tofile` says nothing of a full disk
         self._sizes.append(np.diff(offsets))
 
     def __enter__(self) -> RunWriter:
