@@ -1,6 +1,6 @@
 """What each step of the corpus stage is worth: bits per byte of clean held-out text, with and without it.
 
-python benchmarks/quality.py DATA OUT [--seeds 3] [--steps 240] [key=value ...]
+python benchmarks/quality.py DATA OUT [--seeds 3] [--steps 120] [key=value ...]
 
 DATA is the folder that holds dirty/ and general/. Models learn from the web-like dirt of dirty/, with its planted
 copies, boilerplate, spam, other languages and broken encodings, and are measured on clean encyclopedia text of
@@ -27,8 +27,8 @@ FULL = {
     "corpus.work.workers": 1,
     "tokenizer.vocab_size": 2048,
     "model.context_length": 256,
-    "model.num_layers": 3,
-    "model.hidden_size": 128,
+    "model.num_layers": 2,
+    "model.hidden_size": 96,
     "training.batch_tokens": 1024,
     "training.threads": 1,
     "training.evaluate_tokens": 16_384,
@@ -44,7 +44,7 @@ def main() -> None:
     made.add_argument("data", type=Path)
     made.add_argument("out", type=Path)
     made.add_argument("--seeds", type=int, default=3)
-    made.add_argument("--steps", type=int, default=240)
+    made.add_argument("--steps", type=int, default=120)
     made.add_argument("--held-out-mb", type=float, default=0.25)
     made.add_argument("settings", nargs="*", metavar="key=value")
     options = made.parse_args()

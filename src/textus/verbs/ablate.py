@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
 
 from textus import config as settings_module
 from textus import fingerprint, storage
 from textus.checkpoint import checkpoint
 from textus.corpus.contamination.grams import training_grams
-from textus.errors import ConfigError, CorpusError, TextusError
+from textus.errors import ConfigError, TextusError
 from textus.evaluation.ablation import Ablation, Arm, Change, read_changes
 from textus.evaluation.documents import frame
 from textus.evaluation.estimate import Units
+from textus.evaluation.paired import paired
 from textus.evaluation.perplexity import evaluate
 from textus.evaluation.pool import Pool, build_pool
 from textus.progress import SILENT, Progress
@@ -65,6 +65,8 @@ def ablate(
         raise ConfigError("no text was given", hint="name files or folders: textus ablate my_texts/ --vary ...")
     if (directory / FILE).exists():
         raise ConfigError(f"{directory}: is a run's directory", hint="choose another -o for the ablation")
+    for change in changes[1:]:
+        _refuse_idle(change, base)
     given = (held_out,) if isinstance(held_out, str | Path) else tuple(held_out)
     with locked(directory):
         pool = build_pool(
@@ -107,10 +109,7 @@ class _Bench:
         plan = self._planned(full, len(changes) * len(seeds))
         # One size of vocabulary for all: that which suits the arm in which nothing is changed.
         sized = settings_module.replace(self.common, {"tokenizer.vocab_size": full.tokenizer.vocab_size})
-        asked = [self._settings(change, sized) for change in changes[1:]]
-        for change, settings in zip(changes[1:], asked, strict=True):
-            _refuse_equal(change, settings, full.settings)
-        arms = [full, *(Stages(settings, self.progress) for settings in asked)]
+        arms = [full, *(Stages(self._settings(change, sized), self.progress) for change in changes[1:])]
         sources = self._sources(arms, changes)
         units: dict[int, list[Units]] = {place: [] for place in range(len(arms))}
         with self.progress.task("models", len(arms) * len(seeds), "models") as task:
@@ -118,20 +117,26 @@ class _Bench:
                 for place, stages in enumerate(sources):
                     units[place].append(self._model(stages, plan, seed))
                     task.advance()
-        num_bytes, kind = _paired([one for row in units.values() for one in row])
+        first, *others = (one for row in units.values() for one in row)
+        for other in others:
+            paired(first, other)
         found = tuple(
             Arm(change, stages.directory, self._facts(stages, plan), np.stack([one.nats for one in units[place]]))
             for place, (change, stages) in enumerate(zip(changes, sources, strict=True))
         )
         told = _told(plan, full.settings)
-        return Ablation(self.directory, found, tuple(seeds), num_bytes, kind, self.pool.facts, told)
+        return Ablation(self.directory, found, tuple(seeds), first.num_bytes, first.kind, self.pool.facts, told)
 
     def _settings(self, change: Change, common: RunSettings) -> RunSettings:
-        changed = functools.reduce(settings_module.override, change.items, common)
-        return settings_module.replace(changed, {"out": str(self.directory / change.folder)})
+        return settings_module.replace(_changed(change, common), {"out": str(self.directory / change.folder)})
 
     def _planned(self, full: Stages, count: int) -> Plan:
         made = planned(full)
+        if (made.model.attention, made.model.prediction_offset) != ("causal", 1):
+            raise ConfigError(
+                f"objective.name is {full.settings.objective.name}: models that read both ways give no bits per byte",
+                hint="what a step is worth can be measured with objective.name=causal",
+            )
         self.progress.say(f"{count} models, each:\n{made.text()}")
         # Nothing is chosen by the validation loss, so that it is looked at only in the end.
         return replace(made, recipe=replace(made.recipe, select="last", evaluate_every=made.recipe.steps))
@@ -199,8 +204,14 @@ class _Bench:
         return units
 
 
-def _refuse_equal(change: Change, changed: RunSettings, full: RunSettings) -> None:
-    if (changed.corpus, changed.mixture) == (full.corpus, full.mixture):
+def _changed(change: Change, settings: RunSettings) -> RunSettings:
+    return functools.reduce(settings_module.override, change.items, settings)
+
+
+def _refuse_idle(change: Change, base: RunSettings) -> None:
+    """Raise `ConfigError` for a change that sets what is set already, before anything is read."""
+    changed = _changed(change, base)
+    if (changed.corpus, changed.mixture) == (base.corpus, base.mixture):
         raise ConfigError(
             f"`{change.name}` changes nothing: it is set so for all arms",
             hint="vary a step that is on, or switch it on beside --vary",
@@ -229,17 +240,6 @@ def _read_units(path: Path, key: str) -> Units | None:
         return Units(values["kind"], *(np.array(values[name]) for name in ("nats", "tokens", "bytes")))
     except (TextusError, KeyError, TypeError):
         return None
-
-
-def _paired(units: Iterable[Units]) -> tuple[ndarray, str]:
-    """Return the sizes of what all models were measured on, piece by piece."""
-    first, *others = units
-    if any(len(one.nats) != len(first.nats) or one.kind != first.kind for one in others):
-        raise CorpusError(
-            "the held-out texts are too few to compare models document by document",
-            hint="hold out 20 documents or more, with --held-out or --held-out-mb",
-        )
-    return first.num_bytes, first.kind
 
 
 def _told(plan: Plan, settings: RunSettings) -> dict[str, Any]:
