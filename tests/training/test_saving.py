@@ -111,12 +111,13 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from textus.checkpoint import training_state
+from textus.checkpoint.checkpoint import load_weights
 from textus.model.config import ModelConfig
 from textus.model.transformer import Transformer
 from textus.tokenizer.tokenizer import Tokenizer
 from textus.training.loop import TrainState
 from textus.training.recipe import Recipe
-from textus.training.saving import Saver
+from textus.training.saving import Saver, take_up
 
 tokenizer = Tokenizer.load(Path(sys.argv[1]))
 EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod"}
@@ -125,7 +126,10 @@ def child(checkpoints, fatal):
     model = Transformer(ModelConfig(tokenizer.vocab_size, 8, 1, 8, 1, 1, 8, 8), seed=1)
     state = TrainState.start(model, Recipe(ema=0.5, future_tokens=1))
     newest, _ = training_state.newest(checkpoints)
-    state.step = training_state.values(newest)["step"] if newest else 0
+    if newest:
+        load_weights(newest, model)
+        state.step = training_state.values(newest)["step"]
+        take_up(model, state, training_state.beside(newest))
     seen = 0
     def operation(event, arguments):
         nonlocal seen
@@ -135,7 +139,7 @@ def child(checkpoints, fatal):
                 os.kill(os.getpid(), 9)
     sys.addaudithook(operation)
     with Saver(checkpoints, model, tokenizer, {}, "key", 2, True, print) as saver:
-        for _ in range(3):
+        for _ in range(2):
             state.step += 1
             with torch.no_grad():
                 for parameter in model.parameters():
@@ -178,11 +182,11 @@ def test_killed_at_any_operation_of_a_save_what_was_whole_still_loads(bench: Any
                 assert last == 0
                 continue
             step = training_state.values(found)["step"]
-            assert last <= step <= last + 3
+            assert last <= step <= last + 2
             last = step
             storage.verify(found, training_state.KIND)
             live = training_state.beside(found)
             assert {float(value) for tensor in live.values() for value in tensor.unique()} == {float(step)}
         master.stdin.close()
     assert kills == 100
-    assert last > 50
+    assert last > 30

@@ -94,7 +94,8 @@ def memory(config: ModelConfig, recipe: Recipe, machine: Machine) -> Memory:
     logits = min(micro * config.vocab_size, LOGITS["cpu" if cpu else "gpu"]) * (2 if fuses else 8)
     weights = footprint.state_bytes(config, recipe, cpu=cpu)
     if recipe.optimizer == "muon":  # one moment of the matrices, and a number for each of their rows
-        weights -= 4 * (config.num_matmul_parameters() - config.vocab_size * config.hidden_size)
+        copies = 2 if cpu and recipe.saving == "background" else 1
+        weights -= copies * 4 * (config.num_matmul_parameters() - config.vocab_size * config.hidden_size)
     slack, libraries = (0.2, 80 * 2**20) if cpu else (0.0, 64 * 2**20)
     process = machine.base_bytes + libraries + slack * (weights + activations + attention + logits)
     return Memory(*(int(part) for part in (process, weights, activations, attention, logits)))
