@@ -129,7 +129,13 @@ def test_a_draft_changes_no_token(cli: Any, run: Path) -> None:
 
 def test_what_is_written_keeps_to_a_grammar(cli: Any, run: Path) -> None:
     pytest.importorskip("llguidance")
-    Path("schema.json").write_text('{"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}')
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "boolean"}},
+        "required": ["a"],
+        "additionalProperties": False,
+    }
+    Path("schema.json").write_text(json.dumps(schema))
     Path("animal.lark").write_text('start: "fox" | "dog"')
     words = ("--json", "--max-tokens", "40")
     found = cli("generate", run, "{", "--json-schema", "schema.json", *words).done().json

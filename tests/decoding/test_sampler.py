@@ -67,9 +67,9 @@ def tally(logits: torch.Tensor, size: int, seed: int = 5) -> torch.Tensor:
     """Count the tokens of so many draws, in parts that fit a cache."""
     counts = torch.zeros(len(logits), dtype=torch.int64)
     for first in range(0, size, PART):
-        count = min(PART, size - first)
-        places = Places.of(seed, range(first, first + count), position=2)
-        drawn = draw(logits.expand(count, len(logits)), places)
+        rows = torch.arange(first, min(first + PART, size))
+        places = Places(torch.full_like(rows, seed), rows, torch.full_like(rows, 2))
+        drawn = draw(logits.expand(len(rows), len(logits)), places)
         counts += torch.bincount(drawn, minlength=len(logits))
     return counts
 

@@ -178,7 +178,7 @@ class _Pipeline:
         jobs = [Job(one, [key, one.bands, one.part, one.parts], near.search_bytes(one)) for one in searches]
         found = bench.each("nearly the same", "candidates", near.search, jobs)
         pairs = bench.one("pairs", "pairs", near.join, (found, pieces[-1].stop), [key, pieces[-1].stop])
-        spellings = [near.Spelling(piece, pairs, config.words) for piece in pieces]
+        spellings = [near.Spelling(piece, pairs) for piece in pieces]
         jobs = [Job(one, [key, one.piece.start], one.piece.num_bytes) for one in spellings]
         spelt = bench.each("spell", "spelt", near.spell, jobs)
         ranges = near.cut(pairs, spelt, self.config.work.memory_mb / 4)
@@ -204,7 +204,9 @@ class _Pipeline:
         jobs = [Job(one, [*base, one.group], size) for one, size in zip(writings, sizes, strict=True)]
         written = bench.each("write", "written", write, jobs)
         held_out = bench.one("held out", "held_out", leak.spell_held_out, (written, self.config), [*base, leak.VERSION])
-        looks = [leak.Look(place, held_out, self.config) for place in written]
+        looks = [
+            leak.Look(place, piece.place, held_out, self.config) for place, piece in zip(written, pieces, strict=True)
+        ]
         jobs = [Job(one, one.written.name, size) for one, size in zip(looks, sizes, strict=True)]
         looked = bench.each("leakage", "looked", leak.look, jobs)
         sealing = Sealing(tuple(pieces), decided, written, held_out, looked, self.config, self.log.as_dict())

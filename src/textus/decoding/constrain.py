@@ -76,6 +76,13 @@ class Constrained:
         return matcher
 
 
+_HINTS = {
+    "json": "give a JSON schema with the keywords that llguidance knows",
+    "regex": "it is matched as a whole, and knows neither look-around nor references back",
+    "lark": 'give rules in Lark\'s notation, as in start: "yes" | "no"',
+}
+
+
 def _matcher(grammar: Grammar, tokenizer: Tokenizer) -> LLMatcher:
     try:
         from llguidance import LLMatcher
@@ -87,8 +94,9 @@ def _matcher(grammar: Grammar, tokenizer: Tokenizer) -> LLMatcher:
     text = _text(grammar)
     is_wrong, messages = LLMatcher.validate_grammar_with_warnings(text, vocabulary)
     if is_wrong:
-        words = " ".join(" ".join(messages).split())
-        raise ConfigError(f"{grammar.kind}: {words}", hint="docs/generation.md says what may be given")
+        # The message quotes the source over several lines; what is wrong with it stands behind the last "error:".
+        words = " ".join(" ".join(messages).split()).rpartition("error: ")[2].partition(" 1 | ")[0]
+        raise ConfigError(f"{grammar.kind}: {words}", hint=_HINTS[grammar.kind])
     return LLMatcher(vocabulary, text, log_level=0)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from textus.corpus.batch import Index, TextBatch
+from textus.corpus.batch import Hashes, Index, TextBatch
 from textus.corpus.duplicates.candidates import Pairs
 
 Shingles = NDArray[np.uint32]
@@ -46,12 +46,27 @@ def shingle_sets(batch: TextBatch, words: int = 5) -> tuple[Shingles, Index]:
     32 bits of each hash are kept: two texts of n runs each that share none are taken to share n² / 2^32 of them,
     0.2 of 30,000.
     """
+    return distinct(*shingles(batch, words))
+
+
+def shingles(batch: TextBatch, words: int = 5) -> tuple[Shingles, Index]:
+    """Return the runs of `words` words of each text as they come, and the offset of each text's first."""
     hashes, offsets = batch.ngrams(words)
-    owners = np.repeat(np.arange(len(batch), dtype=np.uint64), np.diff(offsets))
-    packed = np.sort((owners << _HIGH) | (hashes >> _HIGH))
+    return kept_bits(hashes), offsets
+
+
+def kept_bits(hashes: Hashes) -> Shingles:
+    """Return of hashes of runs what they are compared by."""
+    return (hashes >> _HIGH).astype(np.uint32)
+
+
+def distinct(runs: Shingles, offsets: Index) -> tuple[Shingles, Index]:
+    """Sort the runs of each text, and leave each once."""
+    count = len(offsets) - 1
+    packed = np.sort((np.repeat(np.arange(count, dtype=np.uint64), np.diff(offsets)) << _HIGH) | runs)
     if len(packed):
         packed = packed[np.concatenate(([True], packed[1:] != packed[:-1]))]
-    starts = np.searchsorted(packed, np.arange(len(batch) + 1, dtype=np.uint64) << _HIGH)
+    starts = np.searchsorted(packed, np.arange(count + 1, dtype=np.uint64) << _HIGH)
     return packed.astype(np.uint32), starts.astype(np.int64)
 
 

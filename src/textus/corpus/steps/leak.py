@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from textus import storage
-from textus.corpus.batch import TextBatch, text_batches
+from textus.corpus.batch import Index, text_batches
 from textus.corpus.config import CorpusConfig
 from textus.corpus.document import Document
 from textus.corpus.duplicates.leakage import NO_MATCH, HeldOut, Leakage, LeakageSummary, Matches, Sample, known
-from textus.corpus.duplicates.verify import shingle_sets
+from textus.corpus.duplicates.verify import Shingles, distinct, shingles
 from textus.corpus.split import How, Split
 from textus.corpus.steps.samples import Samples
-from textus.corpus.steps.sets import open_sets, write_sets
+from textus.corpus.steps.sets import gathered, open_sets, write_sets
 from textus.corpus.store import Row, read_documents, read_some, read_texts
 from textus.corpus.work.task import KIND as WORK
 
@@ -26,6 +27,8 @@ VERSION = 2
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
 _SHOWN = 5
 _SIZES, _MATCHES = "sizes.npy", "matches.npy"
+ROWS, CHANGED = "rows.npy", -1
+"""Of each training document of a piece the row in which it was read, or that it is no longer as it was read."""
 
 
 def spell_held_out(place: Path, payload: tuple[Sequence[Path], CorpusConfig]) -> Mapping[str, Any]:
@@ -49,25 +52,44 @@ class Look:
     """A piece whose training documents are compared with all that are held out."""
 
     written: Path
+    measured: Path
+    """Where the runs of words are of what was read, by its rows."""
     held_out: Path
     config: CorpusConfig
 
 
 def look(place: Path, payload: Look) -> Mapping[str, Any]:
     """Write which held-out documents are seen in a piece's training documents."""
-    config, held_out = payload.config, _open(payload.held_out, payload.config)
-    parts: list[Matches] = []
-    first = 0
-    words = config.duplicates.words
-    for batch in text_batches(read_texts(payload.written, "train")):
-        hashes, offsets = batch.ngrams(words)
-        numbers = held_out.holders((hashes >> np.uint64(32)).astype(np.uint32), offsets)
-        found = held_out.seen_in(*shingle_sets(TextBatch([batch.text(number) for number in numbers]), words))
-        parts.append(replace(found, train=first + numbers[found.train]))
-        first += len(batch)
-    rows = [np.stack((part.train, part.held_out, part.likeness, part.containment), axis=1) for part in parts]
-    np.save(place / _MATCHES, np.concatenate([np.zeros((0, 4)), *rows]))
+    held_out, parts = _open(payload.held_out, payload.config), [np.zeros((0, 4))]
+    for numbers, runs, offsets in _trained_on(payload):
+        held = held_out.holders(runs, offsets)
+        found = held_out.seen_in(*distinct(*_picked(runs, offsets, held)))
+        parts.append(np.stack((numbers[held[found.train]], found.held_out, found.likeness, found.containment), axis=1))
+    rows = np.concatenate(parts)
+    np.save(place / _MATCHES, rows[np.lexsort((rows[:, 1], rows[:, 0]))])
     return {}
+
+
+def _trained_on(payload: Look) -> Iterator[tuple[Index, Shingles, Index]]:
+    """Yield the runs of training documents: of those that were not changed as they are known, of others anew."""
+    rows = np.load(payload.written / ROWS)
+    whole, changed = np.flatnonzero(rows != CHANGED), np.flatnonzero(rows == CHANGED)
+    first = 0
+    for some, runs, offsets in gathered(payload.measured, rows[whole]):
+        yield whole[first : first + len(some)], runs, offsets
+        first += len(some)
+    texts = compress(read_texts(payload.written, "train"), rows == CHANGED) if len(changed) else ()
+    first = 0
+    for batch in text_batches(texts):
+        yield changed[first : first + len(batch)], *shingles(batch, payload.config.duplicates.words)
+        first += len(batch)
+
+
+def _picked(runs: Shingles, offsets: Index, documents: Index) -> tuple[Shingles, Index]:
+    """Return the runs of some documents alone."""
+    sizes = offsets[documents + 1] - offsets[documents]
+    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+    return runs[np.arange(ends[-1]) + np.repeat(offsets[documents] - ends[:-1], sizes)], ends
 
 
 @dataclass(frozen=True)

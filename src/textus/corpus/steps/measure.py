@@ -26,7 +26,8 @@ from textus.corpus.clean import clean
 from textus.corpus.config import CorpusConfig
 from textus.corpus.deduplicate import content_digests
 from textus.corpus.document import Document
-from textus.corpus.duplicates.minhash import band_keys
+from textus.corpus.duplicates.minhash import keys_of
+from textus.corpus.duplicates.verify import kept_bits
 from textus.corpus.filters.features import features
 from textus.corpus.filters.language import identify
 from textus.corpus.inputs import Part
@@ -35,9 +36,10 @@ from textus.corpus.passages.boilerplate import CandidateLines, candidate_lines
 from textus.corpus.privacy.find import count
 from textus.corpus.read import read_part
 from textus.corpus.steps.samples import Samples
+from textus.corpus.steps.sets import RunWriter
 from textus.corpus.store import DocumentWriter, read_file
 
-VERSION = 4
+VERSION = 5
 """Raised whenever the same input and settings give other documents or measures."""
 DOCUMENTS, TABLE, LOG = "documents", "table.parquet", "log.json"
 BANDS, LINES = "bands.npy", "lines.npz"
@@ -161,17 +163,19 @@ class Piece:
 
 
 def measure(place: Path, piece: Piece) -> Mapping[str, Any]:
-    """Write the repaired documents of a piece, a table of their measures, and the keys of their near duplicates."""
+    """Write the repaired documents of a piece, their measures, their runs of words, and the keys of near duplicates."""
     config = piece.config
     log, repairs, table = ReadLog(stop=config.unreadable == "stop"), Repairs(), _Table(place / TABLE)
     bands: list[Hashes] = []
     lines: list[CandidateLines] = []
-    with DocumentWriter(place, DOCUMENTS) as writer:
+    with DocumentWriter(place, DOCUMENTS) as writer, RunWriter(place) as runs:
         for group in batches(piece.source.documents(config, log)):
             documents, batch = repairs.repaired(group, config)
             encoded = [writer.append(document) for document in documents]
             table.append(_measures(documents, encoded, batch, config))
-            bands.append(band_keys(batch, config.duplicates))
+            hashes, offsets = batch.ngrams(config.duplicates.words)
+            runs.append(kept_bits(hashes), offsets)
+            bands.append(keys_of(hashes, offsets, config.duplicates))
             lines.append(candidate_lines(batch))
     table.close()
     if bands:

@@ -12,21 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from textus.corpus.batch import text_batches
 from textus.corpus.duplicates.candidates import candidate_pairs, merged, num_ranges, range_of
 from textus.corpus.duplicates.config import DuplicatesConfig
 from textus.corpus.duplicates.verify import Overlaps, Shingles, overlaps
-from textus.corpus.steps.measure import BANDS, DOCUMENTS
-from textus.corpus.steps.sets import open_sets, read_offsets, write_sets
+from textus.corpus.steps.measure import BANDS
+from textus.corpus.steps.sets import copy_sets, open_sets, read_offsets
 from textus.corpus.steps.table import Measured
-from textus.corpus.store import read_texts
 
 VERSION = 2
 """Raised whenever the files of these steps change."""
@@ -125,15 +123,13 @@ class Spelling:
 
     piece: Measured
     pairs: Path
-    words: int
 
 
 def spell(place: Path, payload: Spelling) -> Mapping[str, Any]:
     """Write the sorted sets of the documents of a piece that are in candidate pairs."""
     piece = payload.piece
-    wanted = np.load(payload.pairs / _IN_PAIRS, mmap_mode="r")[piece.start : piece.stop]
-    rows = np.flatnonzero(wanted)
-    write_sets(place, text_batches(compress(read_texts(piece.place, DOCUMENTS), wanted)), payload.words)
+    rows = np.flatnonzero(np.load(payload.pairs / _IN_PAIRS, mmap_mode="r")[piece.start : piece.stop])
+    copy_sets(place, piece.place, rows)
     np.save(place / _ROWS, rows + piece.start)
     return {"documents": len(rows)}
 

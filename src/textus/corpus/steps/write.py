@@ -25,7 +25,7 @@ from textus.corpus.privacy.config import KINDS
 from textus.corpus.privacy.find import redact
 from textus.corpus.split import SPLITS, Split, by_tail
 from textus.corpus.steps.cuts import Cuts, read_cuts
-from textus.corpus.steps.leak import HELD_OUT
+from textus.corpus.steps.leak import CHANGED, HELD_OUT, ROWS
 from textus.corpus.steps.ledger import read_choices
 from textus.corpus.steps.lines import REPEATED, lines_of
 from textus.corpus.steps.measure import DOCUMENTS
@@ -59,14 +59,19 @@ def write(place: Path, payload: Writing) -> Mapping[str, Any]:
     piece = payload.piece
     surgeon = Surgeon(payload)
     reasons, splits = read_choices(payload.decisions, payload.group)
+    rows: list[int] = []
     with ExitStack() as stack:
         writers = {name: stack.enter_context(DocumentWriter(place, name)) for name in SPLITS}
-        rows = zip(count(), read_rows(piece.place, DOCUMENTS), splits, strict=False)
-        kept = itertools.starmap(_Kept, compress(rows, (not reason for reason in reasons)))
+        every = zip(count(), read_rows(piece.place, DOCUMENTS), splits, strict=False)
+        kept = itertools.starmap(_Kept, compress(every, (not reason for reason in reasons)))
         for group in batches(kept):
             for one, text in zip(group, surgeon.without(group), strict=True):
                 for split, part in _parts(text, one.split, payload):
-                    writers[split].append_row(one.row if part is one.row.text else one.row.with_text(part))
+                    is_whole = part is one.row.text
+                    writers[split].append_row(one.row if is_whole else one.row.with_text(part))
+                    if split == "train":
+                        rows.append(one.number if is_whole else CHANGED)
+    np.save(place / ROWS, np.array(rows, np.int64))
     storage.write_json(place / SAMPLES, surgeon.samples.as_list())
     counts: dict[str, Any] = {
         name: {"documents": writer.count, "bytes": writer.num_bytes} for name, writer in writers.items()
