@@ -126,7 +126,6 @@ def alone(crowd: Crowd, tmp_path_factory: pytest.TempPathFactory) -> dict[str, O
     ("case", "parallel", "world"),
     [
         ("adamw", "ddp", 2),
-        ("adamw", "fsdp", 4),
         ("muon", "fsdp", 3),
         ("sparse", "ddp", 4),
         ("sparse", "fsdp", 2),
@@ -237,7 +236,7 @@ def test_the_command_speaks_once(crowd: Crowd, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_torchrun_starts_it(tmp_path: Path) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "textus"]
-    words = [*write_texts(tmp_path / "texts"), "-o", str(tmp_path / "run"), "training.parallel=fsdp"]
+    words = [*write_texts(tmp_path / "texts"), "-o", str(tmp_path / "run")]
     done = subprocess.run([*torchrun, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["directory"] == str(tmp_path / "run")
