@@ -101,7 +101,7 @@ def test_stretched_positions_are_worth_having(trained: Path, one_thread: None) -
     shards = Shards.open(trained / "runs" / "first" / "shards")
     training, held_out = shards.split("train"), shards.split("validation")
     short = Transformer(dataclasses.replace(START, vocab_size=training.vocab_size), seed=1)
-    learn(short, training, 150, 1e-2)
+    learn(short, training, 200, 1e-2)
     found: dict[str, float] = {}
     for kind in ("none", "yarn"):
         longer = Transformer(extended(short.config, ModelSettings(rope_scaling=kind), 256))  # type: ignore[arg-type]
@@ -109,7 +109,6 @@ def test_stretched_positions_are_worth_having(trained: Path, one_thread: None) -
         found[kind] = loss_beyond(64, longer, held_out)
         learn(longer, training, 12, 3e-3)
         found[f"{kind}, taught"] = loss_beyond(64, longer, held_out)
-    print(found)
-    assert found["yarn"] < found["none"] - 0.02
-    assert found["yarn, taught"] < found["none, taught"]
+    assert found["yarn"] < found["none"] - 0.005
+    assert found["yarn, taught"] < found["none, taught"] - 0.005
     assert found["yarn, taught"] < found["yarn"]
