@@ -35,7 +35,7 @@ from textus.training.loop import Step
 
 assert exchange and sharded and torch._dynamo  # imported once for all
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 60.0
 """A process that still hangs after this long is ended, and its test fails."""
 
 
@@ -147,17 +147,36 @@ def _child(job: dict[str, Any], rank: int, port: int) -> None:
     os._exit(0)
 
 
+def _keep_table() -> tuple[int, int]:
+    """Start the process that keeps the table of all, and return its number and port.
+
+    It is one of its own because the table has threads, and what has threads must not be forked.
+    """
+    reader, writer = os.pipe()
+    keeper = os.fork()
+    if not keeper:
+        table = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        os.write(writer, str(table.port).encode())
+        signal.pause()
+    port = int(os.read(reader, 16))
+    os.close(reader)
+    os.close(writer)
+    return keeper, port
+
+
 def main() -> None:
     for line in sys.stdin:
         job = json.loads(line)
-        table = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        keeper, port = _keep_table()
         processes = []
         for rank in range(job["world"]):
             process = os.fork()
             if not process:
-                _child(job, rank, table.port)
+                _child(job, rank, port)
             processes.append(process)
         codes = [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes]
+        os.kill(keeper, signal.SIGKILL)
+        os.waitpid(keeper, 0)
         print(json.dumps(codes), flush=True)
 
 
