@@ -137,6 +137,7 @@ def child(checkpoints, fatal):
             seen += 1
             if seen == fatal:
                 os.kill(os.getpid(), 9)
+    os.fsync = lambda descriptor: None  # what a killed process has written is not lost: only a power cut needs it
     sys.addaudithook(operation)
     with Saver(checkpoints, model, tokenizer, {}, "key", 2, True, print) as saver:
         for _ in range(2):
