@@ -31,9 +31,17 @@ CONFIG = ModelConfig(
 )
 
 
+STRETCHED = {
+    "none": {},
+    "linear": {"rope_scaling": "linear", "rope_factor": 2.0},
+    "yarn": {"rope_scaling": "yarn", "rope_factor": 4.0, "rope_original_context": 4},
+}
+
+
 @pytest.mark.parametrize("tied", [True, False])
-def test_there_and_back(tied):
-    config = ModelConfig(**(vars(CONFIG) | {"tied_embeddings": tied}))
+@pytest.mark.parametrize("scaling", STRETCHED)
+def test_there_and_back(tied, scaling):
+    config = ModelConfig(**(vars(CONFIG) | {"tied_embeddings": tied} | STRETCHED[scaling]))
     assert from_modernbert(to_modernbert(config, 0, "float32"), PATH) == config
     state = Transformer(config).state_dict()
     theirs = to_modernbert_weights(state, config)
@@ -50,7 +58,7 @@ def test_there_and_back(tied):
         ({"decoder_bias": True}, "decoder_bias"),
         ({"norm_bias": True}, "norm_bias"),
         ({"hidden_activation": "relu"}, "hidden_activation"),
-        ({"rope_parameters": {"full_attention": {"rope_type": "yarn", "rope_theta": 1.0}}}, "rope_type"),
+        ({"rope_parameters": {"full_attention": {"rope_type": "dynamic", "rope_theta": 1.0}}}, "rope_type"),
         ({"num_attention_heads": 7}, "ModernBERT shape cannot have"),
     ],
 )
@@ -80,11 +88,16 @@ def test_missing_and_unknown_weights_are_named():
         from_modernbert_weights(theirs | {"model.layers.0.attn_norm.weight": torch.ones(16)}, CONFIG, PATH)
 
 
-def test_a_directory_opens_in_transformers_and_here_again(tmp_path):
+@pytest.mark.parametrize("scaling", STRETCHED)
+def test_a_directory_opens_in_transformers_and_here_again(tmp_path, scaling):
     transformers = pytest.importorskip("transformers")
     names = [*SPECIAL_TOKENS, *sorted(BYTES)]
     tokenizer = Tokenizer(trained({name: token for token, name in enumerate(names)}, []))
-    model = Transformer(CONFIG, seed=3).eval()
+    model = Transformer(ModelConfig(**(vars(CONFIG) | STRETCHED[scaling])), seed=3).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(5)
     write_model(tmp_path, model, tokenizer, {})
     assert json.loads((tmp_path / "config.json").read_text())["architectures"] == ["ModernBertForMaskedLM"]
     other = transformers.ModernBertForMaskedLM.from_pretrained(tmp_path, dtype=torch.float32).eval()

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from textus.checkpoint import rope
 from textus.checkpoint.families import OURS, renamed, shape_of
 from textus.errors import CheckpointError
 from textus.model.config import ModelConfig
@@ -55,7 +56,7 @@ _OUTSIDE: dict[str, tuple[str, ...]] = {
 
 def to_modernbert(config: ModelConfig, end: int, dtype: str) -> dict[str, Any]:
     """Write a config as transformers' ModernBERT reads it; `end` is the token that begins and ends a document."""
-    rope = {"rope_type": "default", "rope_theta": config.rope_theta}
+    turned = rope.to_theirs(config)
     return {
         "architectures": [ARCHITECTURE],
         "model_type": "modernbert",
@@ -63,7 +64,7 @@ def to_modernbert(config: ModelConfig, end: int, dtype: str) -> dict[str, Any]:
         **{theirs: getattr(config, ours) for ours, theirs in _CONFIG.items()},
         **_FIXED,
         "layer_types": ["full_attention"] * config.num_layers,
-        "rope_parameters": {"full_attention": rope, "sliding_attention": rope},
+        "rope_parameters": {"full_attention": turned, "sliding_attention": turned},
         # transformers 4 looks here
         "global_attn_every_n_layers": 1,
         "global_rope_theta": config.rope_theta,
@@ -77,8 +78,11 @@ def to_modernbert(config: ModelConfig, end: int, dtype: str) -> dict[str, Any]:
 
 def from_modernbert(values: Mapping[str, Any], path: Path) -> ModelConfig:
     """Read a ModernBERT config; raise `CheckpointError` naming `path` where it asks for what we do not do."""
-    rope = values.get("rope_parameters") or {}
-    whole = rope.get("full_attention") or {}
+    # of its positions, what holds for layers that see the whole context, spelt as a Qwen3 spells it
+    turned = (values.get("rope_parameters") or {}).get("full_attention") or {}
+    theta = turned.get("rope_theta", values.get("global_rope_theta", 160_000.0))
+    context = values.get("max_position_embeddings")
+    positions = {"rope_parameters": {**turned, "rope_theta": theta}, "max_position_embeddings": context}
     kinds = values.get("layer_types") or [
         "sliding" if layer % values.get("global_attn_every_n_layers", 3) else "full_attention"
         for layer in range(values.get("num_hidden_layers", 0))
@@ -86,8 +90,8 @@ def from_modernbert(values: Mapping[str, Any], path: Path) -> ModelConfig:
     refused = {
         **{name: values.get(name, name == "decoder_bias" or _FIXED[name]) != _FIXED[name] for name in _FIXED},
         "layers that see a part of the context": any(kind != "full_attention" for kind in kinds),
-        "rope_type": whole.get("rope_type", "default") != "default",
         "quantization_config": "quantization_config" in values,
+        **rope.refused(positions),
     }
     names = [name for name, present in refused.items() if present]
     if names:
@@ -99,7 +103,7 @@ def from_modernbert(values: Mapping[str, Any], path: Path) -> ModelConfig:
         values,
         {**_CONFIG, "num_kv_heads": "num_attention_heads"},
         {
-            "rope_theta": whole.get("rope_theta", values.get("global_rope_theta", 160_000.0)),
+            **rope.from_theirs(positions),
             "head_size": values.get("hidden_size", 0) // heads,
             "attention": "bidirectional",
             "prediction_offset": 0,

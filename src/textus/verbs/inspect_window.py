@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from textus import storage
+from textus.config import build
 from textus.corpus.corpus import Corpus
 from textus.dataset.mixture import Mixture
 from textus.dataset.pack import Windows
@@ -17,6 +18,7 @@ from textus.objectives import table as objectives
 from textus.objectives.objective import IGNORE, Mixed, Objective
 from textus.report import Prose, Report, Table
 from textus.tokenizer.tokenizer import Tokenizer
+from textus.training.recipe import Recipe
 from textus.verbs.mixture import shown_windows
 from textus.verbs.settings import kept_settings
 
@@ -54,8 +56,8 @@ def _windows(shards: Shards, split_name: str, tokenizer: Tokenizer) -> tuple[Win
     context, seed, num_windows = SHOWN_CONTEXT, 1, 1
     if (run / "plan.json").is_file():
         planned = storage.read_json(run / "plan.json")
-        context, recipe = planned["model"]["context_length"], planned["training"]
-        seed, num_windows = recipe["seed"], recipe["steps"] * max(1, round(recipe["batch_tokens"] / context))
+        context, recipe = planned["model"]["context_length"], build(Recipe, planned["training"], "plan.json")
+        seed, num_windows = recipe.seed, recipe.rows_before(recipe.steps, context)
     split, objective = shards.split(split_name), objectives.build(settings.objective, tokenizer, num_windows, seed)
     offset = objective.prediction_offset
     if split_name != "train":

@@ -118,7 +118,7 @@ def _measure(made: Plan, stages: Stages) -> float:
     """Train a throw-away model for a few seconds and return its tokens a second."""
     recipe = Recipe(**{**vars(made.recipe), "warmup_steps": 0})
     model = Transformer(made.model, seed=recipe.seed).to(recipe.device)
-    num_windows = recipe.steps * recipe.rows(made.model.context_length)
+    num_windows = recipe.rows_before(recipe.steps, made.model.context_length)
     objective = objectives.build(stages.settings.objective, stages.tokenizer, num_windows, recipe.seed)
     windows = Windows(stages.shards.split("train"), made.model.context_length, objective.prediction_offset, recipe.seed)
     rows = recipe.rows(made.model.context_length)

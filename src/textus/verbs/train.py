@@ -147,7 +147,7 @@ def prepare(stages: Stages, made: Plan, ranks: Ranks = Ranks()) -> Run:  # noqa:
     """Bring together what the training needs."""
     settings, shards = stages.settings, stages.shards
     context, seed = made.model.context_length, made.recipe.seed
-    num_windows = made.recipe.steps * made.recipe.rows(context)
+    num_windows = made.recipe.rows_before(made.recipe.steps, context)
     objective = objectives.build(settings.objective, stages.tokenizer, num_windows, seed)
     parallel = ranks.first(lambda: chosen(made.recipe, made.memory_bytes, machine.room(made.recipe.device)))
     return Run(
