@@ -58,7 +58,8 @@ def count_true(mask: Mask, starts: Index) -> Index:
     before = np.zeros(len(words) + 1, np.int64)
     np.cumsum(np.bitwise_count(words), out=before[1:])
     word, bit = starts >> 6, (starts & 63).astype(np.uint64)
-    return np.diff(before[word] + np.bitwise_count(words[word] & ((np.uint64(1) << bit) - np.uint64(1))))
+    found: Index = np.diff(before[word] + np.bitwise_count(words[word] & ((np.uint64(1) << bit) - np.uint64(1))))
+    return found
 
 
 def total(values: NDArray[Any], offsets: Index) -> Index:
