@@ -98,9 +98,9 @@ def _letter_pairs(batch: TextBatch) -> Column:
     pairs = letters.astype(np.uint16) * np.uint16(_NO_LETTER + 1)
     pairs[:-1] += letters[1:]
     kinds += pairs
-    squares = np.bincount(kinds[:-1], minlength=len(texts) * _PAIRS).reshape(-1, _NO_LETTER + 1, _NO_LETTER + 1)
-    squares[:, _NO_LETTER] = squares[:, :, _NO_LETTER] = 0
-    counts = squares.reshape(-1, _PAIRS)
+    counts = np.bincount(kinds[:-1], minlength=len(texts) * _PAIRS).reshape(-1, _PAIRS)
+    by_letters = counts.reshape(-1, _NO_LETTER + 1, _NO_LETTER + 1)
+    by_letters[:, _NO_LETTER] = by_letters[:, :, _NO_LETTER] = 0
     numbers = counts.sum(1)
     same = np.einsum("ij,ij->i", counts, counts) - numbers
     enough = numbers >= _FEWEST_PAIRS
