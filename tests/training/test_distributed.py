@@ -167,6 +167,7 @@ def test_a_run_goes_on_with_another_number_of_processes(
 ) -> None:
     for world, parallel, at in [(1, "ddp", 5), (2, "fsdp", 8), (4, "fsdp", 11), (1, "ddp", 0)]:
         crowd.train(tmp_path, world, parallel=parallel, at=at, event="stop", checkpoint_every=4, **CASES["muon"])
+        assert crowd.words == [""] * world  # no warnings
     Outcome(tmp_path).assert_near(alone["muon"])
 
 
