@@ -22,7 +22,7 @@ def test_the_stream_is_the_text(cli: Any, run: Path) -> None:
     streamed = cli("generate", run, PROMPT, "--seed", "3").done().out
     (completion,) = cli("generate", run, PROMPT, "--seed", "3", "--json").done().json["completions"]
     assert streamed == f"{PROMPT}{completion['text']}\n"
-    assert "\ufffd" not in streamed.removesuffix("\ufffd\n")
+    assert "\ufffd" not in streamed.rstrip("\n\ufffd")  # it may end inside a character
 
 
 def test_order_and_values_are_printed(cli: Any, run: Path) -> None:

@@ -61,7 +61,7 @@ def test_all_that_was_planned_is_printed() -> None:
     found = made(GPU, model={"num_layers": 12, "hidden_size": 768}, steps=1510, batch_tokens=32_768)
     assert "muon, rate 0.002, weight decay 0.5, dropout 0.2" in found.text()
     started = plan(
-        BABY, ModelSettings(context_length=4096), TrainConfig(steps=9, start_from="runs/short"), GPU, found.model
+        BABY, ModelSettings(context_length=4096), TrainConfig(steps=9, start_from="runs/short"), GPU, start=found.model
     )
     assert started.recipe.learning_rate == presets.CONTINUED * found.recipe.learning_rate
     assert "4 096, positions stretched 4 times (yarn)" in started.text() and "runs/short" in started.text()

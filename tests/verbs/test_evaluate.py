@@ -33,4 +33,4 @@ def test_a_tokenizer_that_changes_the_text_is_told_of(trained: Path) -> None:
     values = json.loads((run / FILE).read_text("utf-8")) | {"normalizer": {"type": "Lowercase"}}
     found = textus.evaluate(replace(opened, tokenizer=Tokenizer(json.dumps(values))), trained / "notes.md")
     assert "errors are over" in found.note and "not lossless" in found.note
-    assert found.as_dict()["note"] == found.note
+    assert found.as_dict()["note"].startswith(found.note)

@@ -58,7 +58,7 @@ def effect(
 
     >>> before, after = np.ones((3, 4)), np.ones((3, 4)) * 2
     >>> found = effect(before, after, np.array([8, 8, 8, 8]))
-    >>> round(found.difference, 4), found.seed_error
+    >>> round(found.difference, 4), round(found.seed_error, 4)
     (0.1803, 0.0)
     """
     assert before.shape == after.shape == (len(before), len(num_bytes))

@@ -65,7 +65,7 @@ def yarn(
     Between them, from 32 turns down to one, the change grows evenly with the number of the pair.
 
     >>> yarn(frequencies(8, 100.0), 100.0, 4.0, 64)
-    tensor([1.0000, 0.2569, 0.0438, 0.0079])
+    tensor([1.0000, 0.2372, 0.0500, 0.0079])
     """
     half = len(frequency)
 

@@ -19,7 +19,7 @@ def draws(seed: int, stream: int, first: Whole, second: Whole) -> npt.NDArray[np
     """Return a number in [0, 1) for each pair of `first` and `second`, which are broadcast.
 
     >>> draws(1, 0, np.array([[0], [1]]), np.array([5, 6])).round(3).tolist()
-    [[0.213, 0.535], [0.498, 0.797]]
+    [[0.498, 0.49], [0.762, 0.021]]
     """
     mixed = _mix(np.array([(seed * 64 + stream) % 2**64], np.uint64))
     mixed = _mix(mixed + first.astype(np.uint64) * _STEP)
