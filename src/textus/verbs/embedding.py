@@ -96,7 +96,7 @@ def _batches(rows: list[tuple[int, Window]]) -> Iterator[list[tuple[int, Window]
 
 def _ours(opened: Checkpoint) -> Embed:
     model, tokenizer = opened.model, opened.tokenizer
-    size, causal = opened.config.context_length - 1, opened.config.attention == "causal"
+    size, both = opened.config.context_length - 1, "bidirectional" in opened.config.readings
 
     def windows(text: str) -> Iterator[Window]:
         tokens = tokenizer.encode(text)
@@ -107,7 +107,9 @@ def _ours(opened: Checkpoint) -> Embed:
         tokens: Int[Tensor, "rows time"], inside: Bool[Tensor, "rows time"]
     ) -> Float[Tensor, "rows time hidden"]:
         # What pads a row stands behind it, where a causal model does not look.
-        return model.encode(tokens, None if causal else (~inside).long())
+        if both:
+            return model.encode(tokens, (~inside).long(), attention="bidirectional")
+        return model.encode(tokens)
 
     return _Mean(windows, states, opened.config.hidden_size, tokenizer.end, first=1)
 
