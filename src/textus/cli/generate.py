@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from textus.cli.arguments import Parser, parse, show
+from textus.cli.lines import piped
 from textus.cli.sampling import add_flags, add_model, sampling
 from textus.errors import ConfigError, InputError
 
@@ -160,7 +161,7 @@ def _prompt(options: argparse.Namespace) -> str:
     if options.prompt_file:
         prompt = _read(Path(options.prompt_file))
     else:
-        prompt = _piped() if options.prompt == "-" else str(options.prompt)
+        prompt = piped("prompt") if options.prompt == "-" else str(options.prompt)
     if not prompt:
         raise ConfigError("the prompt is empty", hint="leave it out to let the model begin a document")
     return prompt
@@ -174,19 +175,6 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path}: not UTF-8 at byte {error.start}", hint="convert it with `iconv -t utf-8` first"
-        ) from None
-
-
-def _piped() -> str:
-    """Read the prompt from stdin."""
-    if sys.stdin is None:
-        raise InputError("stdin: closed", hint="pipe the prompt in, or give it as a word")
-    try:
-        return sys.stdin.read()
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"stdin: not {error.encoding}: {error.reason} at byte {error.start}",
-            hint="convert the prompt first, for example with `iconv -f latin1 -t utf-8`",
         ) from None
 
 

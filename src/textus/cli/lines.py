@@ -12,19 +12,20 @@ def given(texts: Sequence[str]) -> list[str]:
     """Return the texts, and for `-` each line of stdin that is not blank."""
     found: list[str] = []
     for text in texts:
-        found += [line for line in _piped().splitlines() if line.strip()] if text == "-" else [text]
+        found += [line for line in piped("text").splitlines() if line.strip()] if text == "-" else [text]
     if not found:
         raise InputError("stdin: holds no text", hint="pipe in a text a line")
     return found
 
 
-def _piped() -> str:
+def piped(what: str) -> str:
+    """Read stdin; `what` it should hold is named in the hints."""
     if sys.stdin is None:
-        raise InputError("stdin: closed", hint="pipe the text in, or give it as a word")
+        raise InputError("stdin: closed", hint=f"pipe the {what} in, or give it as a word")
     try:
         return sys.stdin.read()
     except UnicodeDecodeError as error:
         raise InputError(
             f"stdin: not {error.encoding}: {error.reason} at byte {error.start}",
-            hint="convert the text first, for example with `iconv -f latin1 -t utf-8`",
+            hint=f"convert the {what} first, for example with `iconv -f latin1 -t utf-8`",
         ) from None

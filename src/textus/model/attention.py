@@ -82,12 +82,15 @@ class Attention(nn.Module):
         cache: KeyValueCache | None,
     ) -> Float[Tensor, "batch time heads*head"]:
         dtype = value.dtype
-        query = rotate(self.query_norm(query, torch.float32), rotation, dtype).transpose(1, 2)
-        key = rotate(self.key_norm(key, torch.float32), rotation, dtype).transpose(1, 2)
+        query, key = (rotate(part, rotation, dtype).transpose(1, 2) for part in self._normed(query, key))
         value = value.transpose(1, 2)
         if cache is not None:
             key, value = cache.append(self.layer, key, value)
         return attend(query, key, value, sight.bias, sight.causal).transpose(1, 2).flatten(2)
+
+    def _normed(self, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
+        """Return queries and keys as they are before they are turned, in float32."""
+        return self.query_norm(query, torch.float32), self.key_norm(key, torch.float32)
 
 
 def attend(

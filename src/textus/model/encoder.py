@@ -11,12 +11,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from textus.model.attention import Attention, Sight, attend
+from textus.model.attention import Attention, Sight
 from textus.model.cache import KeyValueCache
 from textus.model.config import ModelConfig
 from textus.model.layers import LayerNorm, Linear
 from textus.model.precision import compute_dtype
-from textus.model.rotary import Rotation, rotate
+from textus.model.rotary import Rotation
 
 
 class PlainAttention(Attention):
@@ -26,18 +26,8 @@ class PlainAttention(Attention):
         super().__init__(config, layer)
         del self.query_norm, self.key_norm
 
-    def _attend(
-        self,
-        query: Float[Tensor, "batch time heads head"],
-        key: Float[Tensor, "batch time kv_heads head"],
-        value: Float[Tensor, "batch time kv_heads head"],
-        rotation: Rotation,
-        sight: Sight,
-        cache: KeyValueCache | None,
-    ) -> Float[Tensor, "batch time heads*head"]:
-        dtype = value.dtype
-        query, key = (rotate(part.float(), rotation, dtype).transpose(1, 2) for part in (query, key))
-        return attend(query, key, value.transpose(1, 2), sight.bias, sight.causal).transpose(1, 2).flatten(2)
+    def _normed(self, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
+        return query.float(), key.float()
 
 
 class GeluFeedForward(nn.Module):
