@@ -374,8 +374,9 @@ def test_a_batch_that_asks_nothing_is_an_error(bench: Any, tmp_path: Path) -> No
 # The machine
 
 
+@pytest.mark.parametrize("saving", ["blocking", "background"])
 def test_a_disk_that_is_full_while_saving_stops_cleanly_and_the_run_goes_on_later(
-    bench: Any, straight: Callable[[str], dict[str, Any]], tmp_path: Path
+    bench: Any, straight: Callable[[str], dict[str, Any]], tmp_path: Path, saving: str
 ) -> None:
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -385,7 +386,7 @@ def test_a_disk_that_is_full_while_saving_stops_cleanly_and_the_run_goes_on_late
         if step.number == 6:
             resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
 
-    run = bench.run(tmp_path, on_step=fill)
+    run = bench.run(tmp_path, on_step=fill, saving=saving)
     try:
         with pytest.raises(ResourceError, match="no space left to write") as caught:
             run.finish()
@@ -393,11 +394,13 @@ def test_a_disk_that_is_full_while_saving_stops_cleanly_and_the_run_goes_on_late
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert "free disk space" in caught.value.hint
-    assert training_state.steps(run.checkpoints) == [3, 4]
+    kept = training_state.steps(run.checkpoints)
+    # in the background, the disk may be full before the save of step 4 has ended, and that one is refused too
+    assert kept == [3, 4] or (saving == "background" and kept == [3])
     assert not [path for path in run.checkpoints.iterdir() if path.name.startswith(".")]
-    run = bench.run(tmp_path)
+    run = bench.run(tmp_path, saving=saving)
     bench.assert_same(bench.outcome(run, run.finish()), straight("plain"))
-    assert "resuming after step 4" in bench.said(run)
+    assert f"resuming after step {kept[-1]}" in bench.said(run)
 
 
 def test_a_full_small_disk_loses_no_checkpoint(
