@@ -213,7 +213,7 @@ def clean(path: Path) -> None:
         ("features", "features"),
         ("identify", "language"),
         ("count", "privacy"),
-        ("band_keys", "signatures"),
+        ("keys_of", "signatures"),
         ("content_digests", "digests"),
         ("candidate_lines", "lines"),
     ):
