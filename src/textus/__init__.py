@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from textus.verbs.fill import fill
     from textus.verbs.generate import generate, stream
     from textus.verbs.inspect import inspect
+    from textus.verbs.label import label
     from textus.verbs.load import load
     from textus.verbs.pack import pack
     from textus.verbs.plan import plan
@@ -110,6 +111,7 @@ _PLACES = {
     "fill": "verbs.fill",
     "generate": "verbs.generate",
     "inspect": "verbs.inspect",
+    "label": "verbs.label",
     "load": "verbs.load",
     "pack": "verbs.pack",
     "plan": "verbs.plan",
@@ -168,6 +170,7 @@ __all__ = [
     "fill",
     "generate",
     "inspect",
+    "label",
     "load",
     "pack",
     "plan",
