@@ -25,5 +25,5 @@ def test_words_stand_as_in_a_text_and_are_asked_at_their_beginning(tokenizer):
 def test_what_is_too_long_is_refused_or_cut():
     assert fitting([1, 2, 3], 3, "a:1", "refuse") == [1, 2, 3]
     assert fitting([1, 2, 3], 2, "a:1", "cut") == [1, 2]
-    with pytest.raises(InputError, match="a:1: 3 tokens.* at most 2"):
+    with pytest.raises(InputError, match=r"a:1: 3 tokens.* at most 2"):
         fitting([1, 2, 3], 2, "a:1", "refuse")

@@ -12,7 +12,9 @@ def test_labels_are_words_or_numbers_in_their_order(write):
 
 
 def test_a_list_means_that_several_may_hold(write):
-    path = write("a.jsonl", [{"text": "x", "label": ["a", "b"]}, {"text": "y", "label": []}, {"text": "z", "label": ["b"]}])
+    path = write(
+        "a.jsonl", [{"text": "x", "label": ["a", "b"]}, {"text": "y", "label": []}, {"text": "z", "label": ["b"]}]
+    )
     examples = read_labelled([path], ClassifyData())
     labels = label_set(examples)
     assert labels.several and [labels.number(one) for one in examples] == [[1, 1], [0, 0], [0, 1]]
@@ -48,5 +50,5 @@ def test_one_label_alone_is_nothing_to_learn_and_another_is_unseen(write):
     with pytest.raises(CorpusError, match="3 training examples all have the label 'x'"):
         label_set(examples)
     more = read_labelled([write("b.jsonl", [{"text": "q", "label": "y"}, {"text": "r", "label": "z"}])], ClassifyData())
-    with pytest.raises(InputError, match="b.jsonl:2: label 'z' is not among those learnt: x, y"):
+    with pytest.raises(InputError, match=r"b.jsonl:2: label 'z' is not among those learnt: x, y"):
         label_set([*examples, more[0]]).number(more[1])

@@ -26,7 +26,9 @@ def test_a_folder_as_beir_lays_it_out(tmp_path):
 
 
 def test_pairs_a_line_each(write):
-    path = write("a.jsonl", [{"query": "q", "positive": "p", "negatives": ["n"]}, {"query": "r", "positive": ["p", "s"]}])
+    path = write(
+        "a.jsonl", [{"query": "q", "positive": "p", "negatives": ["n"]}, {"query": "r", "positive": ["p", "s"]}]
+    )
     found = read_queries([path], PairData())
     assert set(found.passages) == {"p", "n", "s"}
     assert [query.relevant for query in found.queries] == [(("p", 1),), (("p", 1), ("s", 1))]

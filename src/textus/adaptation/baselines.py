@@ -60,4 +60,3 @@ def commonest_tags(train: Sequence[TaggedText], test: Sequence[TaggedText]) -> l
     (commonest,) = sum(seen.values(), Counter()).most_common(1)
     known = {word: tags.most_common(1)[0][0] for word, tags in seen.items()}
     return [[known.get(word, commonest[0]) for word in text.words] for text in test]
-

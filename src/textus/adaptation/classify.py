@@ -19,7 +19,7 @@ from textus.adaptation.measures import of_labels, of_sets
 from textus.adaptation.outcome import Row
 from textus.adaptation.parts import Parts, divided
 from textus.adaptation.predict import text_logits
-from textus.adaptation.trials import Lesson, Start
+from textus.adaptation.trials import Lesson, Start, look
 from textus.dataset.labelled import Data, Examples
 from textus.model.headed import Headed, TaskConfig
 from textus.objectives.labelled import Classify
@@ -56,6 +56,7 @@ def classify(job: Job) -> Adapted:
         training=lambda seed, batch: Examples(*train, named, seed=seed, batch=batch),
         choice=Examples(*choice, named, ordered=True),
         count=len(parts.train),
+        machine=look(settings.training),
     )
     measure = made.measures(test[1])
     return concluded(

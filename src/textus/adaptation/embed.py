@@ -12,7 +12,7 @@ from textus.adaptation.encode import fitting, text_tokens
 from textus.adaptation.heads import Measures, concluded, finished, left_out_words, reading_of
 from textus.adaptation.job import Adapted, Job
 from textus.adaptation.outcome import Row
-from textus.adaptation.parts import Parts, divided
+from textus.adaptation.parts import divided
 from textus.adaptation.predict import text_vectors
 from textus.adaptation.queries import Collection, Query, read_queries
 from textus.adaptation.retrieval import ABSENT, by_words, nearest, of_ranking
@@ -42,7 +42,7 @@ def embed(job: Job) -> Adapted:
         return done
     learnt = _Shelf(collection, tokenizer, config.context_length, settings)
     searched = _Shelf(tested, tokenizer, config.context_length, settings) if settings.data.test else learnt
-    named = Data(data, tokenizer.fingerprint)
+    named, found = Data(data, tokenizer.fingerprint), look(settings.training)
     lesson = Lesson(
         job=job,
         start=start,
@@ -57,9 +57,10 @@ def embed(job: Job) -> Adapted:
         training=lambda seed, batch: learnt.pairs(parts.train, named, seed=seed, batch=batch),
         choice=learnt.pairs(parts.choice, named, ordered=True),
         count=len(parts.train),
+        machine=found,
         stays_whole=True,
     )
-    untrained = Headed.over(start.opened.model, task, 0, 0.0).to(look(settings.training).device)
+    untrained = Headed.over(start.opened.model, task, 0, 0.0).to(found.device)
     others = [Row.of("before it was adapted", [searched.reached(untrained, parts.test)], 0)]
     if settings.beside.counting and (ranked := searched.by_words(parts.test)) is not None:
         others.append(Row.of("BM25", [ranked], 0))
@@ -99,9 +100,7 @@ class _Shelf:
         self._collection, self._settings = collection, settings
         self._tokenizer, self._context = tokenizer, context
         self.names = {name: number for number, name in enumerate(collection.passages)}
-        self._passages = [
-            self._tokens(text, f"passage {name[:40]!r}") for name, text in collection.passages.items()
-        ]
+        self._passages = [self._tokens(text, f"passage {name[:40]!r}") for name, text in collection.passages.items()]
 
     def pairs(
         self, queries: Sequence[Query], named: Data, *, seed: int = 0, batch: int = 1, ordered: bool = False
@@ -146,4 +145,3 @@ class _Shelf:
     def _tokens(self, text: str, place: str) -> list[int]:
         tokens = text_tokens(self._tokenizer, text)
         return fitting(tokens, self._context, place, self._settings.data.too_long)
-

@@ -1,6 +1,7 @@
 """What tags are worth: by words, and where tags mark entities, by whole entities.
 
-An entity is right where its words and its kind are, as the CoNLL shared tasks count (Tjong Kim Sang and De Meulder 2003).
+An entity is right where its words and its kind are, as the CoNLL shared tasks count (Tjong Kim Sang and De Meulder
+2003).
 """
 
 from __future__ import annotations

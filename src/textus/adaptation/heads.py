@@ -8,8 +8,8 @@ from typing import Any, Literal
 from textus.adaptation.config import Beside, Tuning
 from textus.adaptation.job import Adapted, Job
 from textus.adaptation.measures import Measure
-from textus.adaptation.outcome import RESULT, Outcome, Row, key_of, kept
-from textus.adaptation.trials import Lesson, Start, Trial, look, publish
+from textus.adaptation.outcome import RESULT, Outcome, Row, kept, key_of
+from textus.adaptation.trials import Lesson, Start, Trial, publish
 from textus.errors import ConfigError
 from textus.model.config import ModelConfig
 from textus.model.headed import Headed
@@ -53,7 +53,7 @@ def concluded(
 ) -> Adapted:
     """Run all trials, measure them, put the chosen model in its place, and say what it is worth beside the `others`."""
     job, start = lesson.job, lesson.start
-    device = look(lesson.tuning).device
+    device = lesson.machine.device
     chosen, seeds, tried = lesson.chosen()
     reached = {trial.directory: measure(trial.model(device)) for trial in seeds}
     rows = [Row.of("this model", [reached[chosen.directory]], 1)]
@@ -86,9 +86,9 @@ def _chosen_words(tuning: Tuning, chosen: Trial, tried: Sequence[Trial]) -> str:
     rates = ", ".join(f"{trial.rate:g} ({trial.error:.4g})" for trial in tried)
     return (
         f"The model was trained at learning rate {chosen.rate:g} with seed {chosen.seed}, and its weights are those "
-        f"after epoch {chosen.epoch:g} of {tuning.epochs}. Rates, epochs and this seed were chosen by what went wrong on "
-        f"examples cut from training, and never by those that measure: {rates} at the rates tried. Each ± is one standard "
-        "error over the examples that measure; the spread over seeds stands beside it."
+        f"after epoch {chosen.epoch:g} of {tuning.epochs}. Rate, epoch and seed were chosen by what went wrong on "
+        f"examples cut from training, and never by those that measure: {rates} at the rates tried. Each ± is one "
+        "standard error over the examples that measure; the spread over seeds stands beside it."
     )
 
 

@@ -57,7 +57,7 @@ def read_labelled(inputs: Sequence[Path | str], config: ClassifyData) -> list[La
 
 
 def label_set(examples: Iterable[LabelledText]) -> LabelSet:
-    """Number the labels of training examples; raise `CorpusError` where there is nothing to tell apart."""
+    """Give numbers to the labels of training examples; raise `CorpusError` where there is nothing to tell apart."""
     examples = list(examples)
     names = sorted({label for one in examples for label in one.labels}, key=_in_order)
     several = any(len(one.labels) != 1 for one in examples)

@@ -1,8 +1,8 @@
 """What answers are worth: accuracy, F1 and Matthews' correlation, each with its standard error.
 
 All follow from the table of how often label i was answered where label j is true. Drawing the examples anew, with
-replacement, draws that table from a multinomial, and the spread of a measure over such tables is its standard error (the
-bootstrap, Efron 1979). Words of one text are not drawn apart from each other: there whole texts are, by linearisation.
+replacement, draws that table from a multinomial, and the spread of a measure over such tables is its standard error
+(the bootstrap, Efron 1979). Words of one text are not drawn apart from each other: there whole texts are, by linearisation.
 """
 
 from __future__ import annotations
@@ -38,11 +38,17 @@ def of_labels(
     table = np.bincount(true * num_labels + answered, minlength=num_labels**2)
     drawn = np.random.Generator(np.random.Philox(0)).multinomial(table.sum(), table / table.sum(), _TABLES)
     exact, spread = (_of_tables(tables.reshape(-1, num_labels, num_labels)) for tables in (table[None], drawn))
-    return {name: Measure(float(values[0]), float(spread[name].std())) for name, values in exact.items()}
+    # of drawn tables, some may have no measure: with one label alone there is nothing to correlate
+    return {name: Measure(float(np.nan_to_num(values[0])), _deviation(spread[name])) for name, values in exact.items()}
+
+
+def _deviation(values: Float[ndarray, " tables"]) -> float:
+    there = values[np.isfinite(values)]
+    return float(there.std()) if len(there) else 0.0
 
 
 def _of_tables(tables: Int[ndarray, "tables labels labels"]) -> dict[str, Float[ndarray, " tables"]]:
-    """Compute the measures of tables [true, answered]."""
+    """Compute the measures of tables [true, answered]; NaN where there is none."""
     counts = tables.astype(np.float64)
     total, right = counts.sum((1, 2)), np.trace(counts, axis1=1, axis2=2)
     true, answered, hits = counts.sum(2), counts.sum(1), np.diagonal(counts, axis1=1, axis2=2)
@@ -55,7 +61,7 @@ def _of_tables(tables: Int[ndarray, "tables labels labels"]) -> dict[str, Float[
     found = {
         "accuracy": right / total,
         "macro_f1": f1.sum(1) / there.sum(1),
-        "mcc": np.divide(covered, spread, out=np.zeros_like(covered), where=spread > 0),
+        "mcc": np.divide(covered, spread, out=np.full_like(covered, np.nan), where=spread > 0),
     }
     return found | ({"f1": f1[:, 1]} if tables.shape[1] == 2 else {})
 

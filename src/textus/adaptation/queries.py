@@ -88,7 +88,9 @@ def _name(record: Record, column: str) -> str:
     value = record.values.get(column)
     if not isinstance(value, str | int) or isinstance(value, bool):
         there = ", ".join(f"`{name}`" for name in list(record.values)[:12]) or "nothing"
-        raise InputError(f"{record.place}: no `{column}`; there is {there}", hint="name passages and queries as BEIR does")
+        raise InputError(
+            f"{record.place}: no `{column}`; there is {there}", hint="name passages and queries as BEIR does"
+        )
     return str(value)
 
 
@@ -107,5 +109,7 @@ def _texts(record: Record, value: Any, column: str) -> list[str]:
     given = [value] if isinstance(value, str) else value
     if not isinstance(given, list) or not all(isinstance(one, str) and one.strip() for one in given):
         shown = json.dumps(value, ensure_ascii=False)[:60]
-        raise InputError(f"{record.place}: `{column}` is no text and no list of texts: {shown}", hint=f"as in {_EXAMPLE}")
+        raise InputError(
+            f"{record.place}: `{column}` is no text and no list of texts: {shown}", hint=f"as in {_EXAMPLE}"
+        )
     return given

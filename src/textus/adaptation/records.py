@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from textus.corpus.compression import InputFile
 from textus.errors import CorpusError, InputError
@@ -122,8 +122,8 @@ def _list(path: Path, text: str) -> Iterator[Record]:
 
 def _rows(path: Path, lines: list[str], delimiter: str) -> Iterator[Record]:
     # in TSV a quote is a character like others
-    quoting = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
-    reader = csv.DictReader((f"{line}\n" for line in lines), delimiter=delimiter, quoting=quoting)
+    quoted: Literal[0, 3] = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
+    reader = csv.DictReader((f"{line}\n" for line in lines), delimiter=delimiter, quoting=quoted)
     try:
         for row in reader:
             place = f"{path}:{reader.line_num}"

@@ -45,7 +45,7 @@ def nearest(
     """Return for each query the numbers of the passages whose vectors are nearest, the nearest first."""
     depth, rows = min(depth, len(passages)), max(1, _AT_ONCE // len(passages))
     found: list[list[int]] = []
-    for part in queries.split(rows):
+    for part in torch.split(queries, rows):
         found += torch.topk(part @ passages.T, depth, dim=1).indices.tolist()
     return found
 
@@ -71,4 +71,3 @@ def _ndcg(found: Sequence[int], wanted: Mapping[int, int]) -> float:
 
 def _gain(grades: Sequence[int]) -> float:
     return math.fsum(grade / math.log2(rank + 1) for rank, grade in enumerate(grades[:_FIRST], 1))
-

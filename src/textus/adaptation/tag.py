@@ -18,7 +18,7 @@ from textus.adaptation.outcome import Row
 from textus.adaptation.parts import Parts, divided
 from textus.adaptation.predict import word_logits
 from textus.adaptation.tagged import TaggedText, read_tagged
-from textus.adaptation.trials import Lesson, Start
+from textus.adaptation.trials import Lesson, Start, look
 from textus.dataset.labelled import Data, Examples
 from textus.dataset.window import PADDING
 from textus.errors import CorpusError, InputError
@@ -47,9 +47,7 @@ def tag(job: Job) -> Adapted:
         encoded(tokenizer, part, config.context_length, task.reading, settings.data.too_long)
         for part in (parts.train, parts.choice, parts.test)
     )
-    known, choosing = (
-        _labels(rows, part, names) for rows, part in ((train, parts.train), (choice, parts.choice))
-    )
+    known, choosing = (_labels(rows, part, names) for rows, part in ((train, parts.train), (choice, parts.choice)))
     _labels(asked, parts.test, names)  # a tag that was never learnt is told before anything is
     lesson = Lesson(
         job=job,
@@ -60,6 +58,7 @@ def tag(job: Job) -> Adapted:
         training=lambda seed, batch: Examples(train[0], known, named, seed=seed, batch=batch),
         choice=Examples(choice[0], choosing, named, ordered=True),
         count=len(parts.train),
+        machine=look(settings.training),
     )
     truth = [one.tags[: len(places)] for one, places in zip(parts.test, asked[1], strict=True)]
     others = []
@@ -85,7 +84,7 @@ def answers(model: Headed, rows: Rows) -> list[list[str]]:
 
 
 def tag_set(examples: Sequence[TaggedText]) -> tuple[str, ...]:
-    """Number the tags of training examples; raise `CorpusError` where there is nothing to tell apart."""
+    """Give numbers to the tags of training examples; raise `CorpusError` where there is nothing to tell apart."""
     names = sorted({tag for one in examples for tag in one.tags})
     if len(names) < 2:
         raise CorpusError(

@@ -1,7 +1,7 @@
 """Several runs of the training loop on the same examples: the learning rate is chosen, then seeds are compared.
 
-Each trial is a whole `Run`, with its monitor, checkpoints and exact resume, in a directory of its own. Learning rate and
-epoch are chosen by the errors on the examples kept for that; no trial sees the examples that measure.
+Each trial is a whole `Run`, with its monitor, checkpoints and exact resume, in a directory of its own. Learning rate
+and epoch are chosen by the errors on the examples kept for that; no trial sees the examples that measure.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Trial:
     seed: int
     error: float
     """What it is chosen by, on the examples kept for that: lower is better."""
-    epoch: int
+    epoch: float
     """Whose weights it has kept."""
     seconds: float
 
@@ -93,6 +93,8 @@ class Lesson:
     """The rows that trials are chosen by."""
     count: int
     """Examples that are learnt from."""
+    machine: machine.Machine
+    """Where it is learnt."""
     stays_whole: bool = False
     """Whether the examples of a batch are held against each other, so that it cannot be cut."""
 
@@ -171,7 +173,7 @@ class Lesson:
 
     def _recipe(self, rate: float, seed: int) -> Recipe:
         tuning, context = self.tuning, self.start.opened.config.context_length
-        found = look(tuning)
+        found = self.machine
         batch = min(tuning.batch_size, self.count)
         at_once = batch * context if self.stays_whole else max(context, tuning.micro_batch_tokens)
         steps = math.ceil(self.count * tuning.epochs / batch)

@@ -56,7 +56,5 @@ def run(arguments: Sequence[str]) -> None:
         )
     from textus.verbs.adapt import adapt
 
-    found = adapt(
-        options.model, data, method=options.method, out=options.out, settings=settings, progress=console()
-    )
+    found = adapt(options.model, data, method=options.method, out=options.out, settings=settings, progress=console())
     show(options, f"{found.report.text()}\n\nmodel: {found.directory}", found.as_dict())

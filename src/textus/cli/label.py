@@ -27,7 +27,7 @@ def run(arguments: Sequence[str]) -> None:
         "--file",
         default="",
         metavar="FILE",
-        help="texts from JSON lines, CSV or TSV: `text`, where they come in pairs `pair`, where they are words `tokens`",
+        help="texts from JSON lines, CSV or TSV: `text`; where they come in pairs `pair`, or as words `tokens`",
     )
     made.add_argument("--top-k", type=int, default=3, metavar="K", help="labels shown for each (default: 3)")
     made.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu")
@@ -67,10 +67,13 @@ def _from_file(options: argparse.Namespace) -> list[Any]:
 
 def _shown(one: Answered) -> str:
     if one.words:
-        return "\n".join(
-            f"{word}\t{part[0].label}\t{part[0].probability:.4f}"
-            for word, part in zip(one.words, one.answers, strict=True)
-        ) + "\n"
+        return (
+            "\n".join(
+                f"{word}\t{part[0].label}\t{part[0].probability:.4f}"
+                for word, part in zip(one.words, one.answers, strict=True)
+            )
+            + "\n"
+        )
     text = one.text if isinstance(one.text, str) else " | ".join(one.text)
     labels = "  ".join(f"{answer.label} {answer.probability:.4f}" for answer in one.answers[0])
     return f"{labels}\t{text}"

@@ -4,9 +4,9 @@ InfoNCE (van den Oord et al. 2018, arXiv 1807.03748): with vectors of length 1 a
 
     loss = - ln exp(q . p / t) / sum over the batch's passages of exp(q . p' / t)
 
-A batch cannot be cut into micro-batches, since every query is held against all passages. Its texts are therefore read in
-parts whose activations are not kept: once for the vectors, and once more, part by part, for the gradient. That is what
-GradCache does (Gao et al. 2021, arXiv 2101.06983), and gives the same gradient with any part.
+A batch cannot be cut into micro-batches, since every query is held against all passages. Its texts are therefore read
+in parts whose activations are not kept: once for the vectors, and once more, part by part, for the gradient. That is
+what GradCache does (Gao et al. 2021, arXiv 2101.06983), and gives the same gradient with any part.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -47,8 +47,8 @@ class Group(Batch):
         yield self
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        moved: Any = super()._map(change)
-        assert self.excluded is not None
+        moved = super()._map(change)
+        assert isinstance(moved, Group) and self.excluded is not None
         return dataclasses.replace(moved, excluded=change(self.excluded))
 
 
@@ -95,7 +95,9 @@ class Contrast:
         for size in sizes:
             short = shortened(vectors, size, normalise=True)
             alike = short[:queries] @ short[queries:].T / self.temperature
-            total = total + functional.cross_entropy(alike.masked_fill(batch.excluded, _NEVER), targets, reduction="sum")
+            total = total + functional.cross_entropy(
+                alike.masked_fill(batch.excluded, _NEVER), targets, reduction="sum"
+            )
         return Loss(total / len(sizes), queries)
 
     def validation(self) -> Contrast:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -78,11 +78,11 @@ def label(
 def _of_texts(opened: Checkpoint, model: Headed, texts: Sequence[Text], top_k: int) -> list[Answered]:
     rows = []
     for number, text in enumerate(texts, 1):
-        first, second = (text, None) if isinstance(text, str) else (*text, None)[:2]
-        if (second is not None) != model.task.in_pairs or (not isinstance(text, str) and len(text) > 2):
+        first, *others = [text] if isinstance(text, str) else text
+        if len(others) != model.task.in_pairs:
             wants = "two texts each" if model.task.in_pairs else "one text each"
             raise InputError(f"text {number}: this model takes {wants}", hint="give them as it was taught with")
-        tokens = text_tokens(opened.tokenizer, first, second)
+        tokens = text_tokens(opened.tokenizer, first, *others)
         rows.append(fitting(tokens, opened.config.context_length, f"text {number}", "refuse", _SHORTER))
     logits = text_logits(model, rows)
     chances = logits.sigmoid() if model.task.several else logits.softmax(1)
