@@ -2,7 +2,8 @@
 
 All follow from the table of how often label i was answered where label j is true. Drawing the examples anew, with
 replacement, draws that table from a multinomial, and the spread of a measure over such tables is its standard error
-(the bootstrap, Efron 1979). Words of one text are not drawn apart from each other: there whole texts are, by linearisation.
+(the bootstrap, Efron 1979). Words of one text are not drawn apart from each other: there whole texts are, by
+linearisation.
 """
 
 from __future__ import annotations

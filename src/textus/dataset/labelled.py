@@ -1,7 +1,8 @@
 """Examples as rows: one text a row, with what is to be answered about it, in an order that needs no memory.
 
 Rows are numbered from 0 through all epochs, as `Windows` are. Each epoch has an order of its own, in which texts of
-like length stand together: they are shuffled, sorted by length within blocks of some batches, and the batches are shuffled.
+like length stand together: they are shuffled, sorted by length within blocks of some batches, and the batches are
+shuffled.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A transformer that answers about texts or their words, where others predict tokens.
 
 Its parts are those that transformers knows: a state, or the mean of a text's states, goes through what stands before
-the vocabulary's matrix (of a ModernBERT a dense layer, GELU and a norm), and a small matrix makes a number for each label.
+the vocabulary's matrix (of a ModernBERT a dense layer, GELU and a norm), and a small matrix makes a number for each
+label.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def _no_tokens() -> ConfigError:
 class Headed(Transformer):
     """Turn tokens into states, and states into an answer for each text or token.
 
-    First values of the new part are drawn from `seed`; the rest is a `Transformer`'s, drawn anew or taken `over` from one.
+    First values of the new part are drawn from `seed`; the rest is drawn as a `Transformer`'s, or taken `over` from
+    one.
     """
 
     def __init__(self, config: ModelConfig, task: TaskConfig, seed: int = 0) -> None:
