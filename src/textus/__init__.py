@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from textus.tokenizer.tokenizer import Tokenizer
     from textus.training.config import TrainConfig
     from textus.verbs.ablate import ablate
+    from textus.verbs.adapt import adapt
     from textus.verbs.chat import chat
     from textus.verbs.clean import clean
     from textus.verbs.compare import Compared, compare
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from textus.verbs.fill import fill
     from textus.verbs.generate import generate, stream
     from textus.verbs.inspect import inspect
+    from textus.verbs.label import label
     from textus.verbs.load import load
     from textus.verbs.pack import pack
     from textus.verbs.plan import plan
@@ -99,6 +101,7 @@ _PLACES = {
     "Transformer": "model.transformer",
     "Windows": "dataset.pack",
     "ablate": "verbs.ablate",
+    "adapt": "verbs.adapt",
     "chat": "verbs.chat",
     "clean": "verbs.clean",
     "compare": "verbs.compare",
@@ -108,6 +111,7 @@ _PLACES = {
     "fill": "verbs.fill",
     "generate": "verbs.generate",
     "inspect": "verbs.inspect",
+    "label": "verbs.label",
     "load": "verbs.load",
     "pack": "verbs.pack",
     "plan": "verbs.plan",
@@ -156,6 +160,7 @@ __all__ = [
     "Windows",
     "__version__",
     "ablate",
+    "adapt",
     "chat",
     "clean",
     "compare",
@@ -165,6 +170,7 @@ __all__ = [
     "fill",
     "generate",
     "inspect",
+    "label",
     "load",
     "pack",
     "plan",
