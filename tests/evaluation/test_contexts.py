@@ -82,7 +82,7 @@ def test_errors_are_over_documents_where_there_are_enough(model: Any, tokenizer:
     assert found.lengths[0].difference_error == pytest.approx(ratio(losses[0] - losses[1], tokens)[1], rel=1e-4)
 
 
-@settings(max_examples=20)
+@settings(max_examples=15)
 @given(st.lists(st.integers(0, 90), min_size=1, max_size=6), st.integers(1, 60), st.sampled_from([3, 4, 7, 8]))
 def test_targets_are_covered_once_by_windows_of_any_length(
     model: Any, tokenizer: Any, lengths: list[int], most: int, length: int
@@ -93,7 +93,7 @@ def test_targets_are_covered_once_by_windows_of_any_length(
         found = Targets.of(tokenizer, lambda: documents, 8, most)
     total = sum(max(0, len(tokens) - 8) for tokens, _ in documents)
     assert found.all_targets == total and found.count <= total
-    assert found.count == total or found.count <= most + 5
+    assert found.count == total or found.count <= 5 * -(-len(found.chosen) * most // total)
     taken = np.zeros(len(found.unit_tokens), np.int64)
     for window, new, unit in found.windows(length):
         assert len(window) == length + 1 and 1 <= new <= max(1, length // 2)

@@ -89,23 +89,27 @@ def test_what_is_no_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         list(read_labelled(tmp_path / "none.jsonl"))
     (tmp_path / "a.jsonl").write_bytes(b'{"text": "\xff", "label": 1}')
-    with pytest.raises(InputError, match="a.jsonl:1: not UTF-8"):
+    with pytest.raises(InputError, match=r"a\.jsonl:1: not UTF-8"):
         list(read_labelled(tmp_path / "a.jsonl"))
 
 
 @pytest.mark.parametrize(
-    ("name", "count", "labels"),
+    ("name", "labels"),
     [
-        ("classification/sst2_val.jsonl.zst", 6735, {"0", "1"}),
-        ("classification/glue_mrpc_valid.jsonl.zst", 204, {"0", "1"}),
-        ("classification/glue_wsc_valid.jsonl.zst", 52, {"0", "1"}),
-        ("tagging/wnut17_ner_dev.jsonl.zst", 1008, None),
-        ("tagging/ud_ewt_dev.jsonl.zst", 2001, None),
+        ("classification/sst2_val", {"0", "1"}),
+        ("classification/agnews_train10k", {"Business", "Sci/Tech", "Sports", "World"}),
+        ("classification/glue_mrpc_valid", {"0", "1"}),
+        ("classification/glue_mnli_valid", {"0", "1", "2"}),
+        ("classification/glue_wsc_valid", {"0", "1"}),
+        ("tagging/wnut17_ner_dev", None),
+        ("tagging/ud_ewt_dev", None),
     ],
 )
-def test_public_sets_are_read(name: str, count: int, labels: set[str] | None) -> None:
-    if not (DATA / name).is_file():
+def test_public_sets_are_read(name: str, labels: set[str] | None) -> None:
+    path = DATA / f"{name}.jsonl.zst"
+    if not path.is_file():
         pytest.skip("the shared data is not here")
-    found = list(read_labelled(DATA / name))
-    assert len(found) == count
+    found = list(read_labelled(path))
+    with zstandard.open(path, "rb") as packed:
+        assert len(found) == packed.read().count(b"\n")
     assert labels is None or {label for one in found for label in one.labels} == labels

@@ -9,6 +9,7 @@ from textus.config import replace
 from textus.corpus.document import Document
 from textus.errors import ConfigError
 from textus.evaluation.documents import frame
+from textus.evaluation.estimate import ratio
 from textus.evaluation.masked import evaluate_masked
 from textus.evaluation.parts import parts
 from textus.evaluation.perplexity import evaluate
@@ -63,3 +64,11 @@ def test_many_documents_are_shown_by_the_hardest(model: Any, tokenizer: Any) -> 
     assert len(found.rows) == 45 and len(found.table().rows) == 40
     assert "the 40 hardest of 45" in found.report().title
     assert np.isfinite([score.error for row in found.rows for score in row.scores]).all()
+
+
+def test_the_error_is_that_of_a_bootstrap_over_documents() -> None:
+    numbers = np.random.default_rng(1)
+    tokens = numbers.integers(5, 400, 80).astype(np.float64)
+    nats = tokens * numbers.normal(3, 0.5, 80)
+    weights = numbers.multinomial(80, np.full(80, 1 / 80), 4000)
+    assert ratio(nats, tokens)[1] == pytest.approx(((weights @ nats) / (weights @ tokens)).std(ddof=1), rel=0.06)
