@@ -38,6 +38,9 @@ VERBS = {
     "embed": "vectors for texts",
     "adapt": "make a model fit for a task, with examples of it",
     "label": "labels for texts, or for their words, by a model that was adapted to give them",
+    "moderate": "what is found in texts under a policy, and what of them may pass",
+    "redteam": "attack a model and its guard, look for leaks, and write a safety card",
+    "audit": "check a log of decisions line by line",
 }
 """Every verb with its help; the order is that of the pipeline."""
 TRACEBACK = "--traceback"
