@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from textus.tokenizer.tokenizer import Tokenizer
     from textus.training.config import TrainConfig
     from textus.verbs.ablate import ablate
+    from textus.verbs.adapt import adapt
     from textus.verbs.chat import chat
     from textus.verbs.clean import clean
     from textus.verbs.compare import Compared, compare
@@ -99,6 +100,7 @@ _PLACES = {
     "Transformer": "model.transformer",
     "Windows": "dataset.pack",
     "ablate": "verbs.ablate",
+    "adapt": "verbs.adapt",
     "chat": "verbs.chat",
     "clean": "verbs.clean",
     "compare": "verbs.compare",
@@ -156,6 +158,7 @@ __all__ = [
     "Windows",
     "__version__",
     "ablate",
+    "adapt",
     "chat",
     "clean",
     "compare",

@@ -36,6 +36,7 @@ VERBS = {
     "fill": "the likeliest words for the blanks in a text",
     "score": "how likely texts are to a model",
     "embed": "vectors for texts",
+    "adapt": "make a model fit for a task, with examples of it",
 }
 """Every verb with its help; the order is that of the pipeline."""
 TRACEBACK = "--traceback"
