@@ -51,6 +51,16 @@ class Checkpoint:
         """The model's shape."""
         return self.model.config
 
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The tokens besides END that end a text, as `generation_config.json` says: a chat model has one of its own."""
+        path = self.directory / GENERATION
+        values = storage.read_json(path, CheckpointError) if path.is_file() else {}
+        named = values.get("eos_token_id") if isinstance(values, dict) else None
+        known = range(self.tokenizer.vocab_size)
+        ids = [token for token in (named if isinstance(named, list) else [named]) if type(token) is int]
+        return tuple(token for token in ids if token in known and token != self.tokenizer.end)
+
 
 def write_model(
     directory: Path,

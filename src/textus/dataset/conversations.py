@@ -54,9 +54,9 @@ def conversation(record: Record) -> Conversation:
     """Return the conversation of a record in any of the shapes that are known."""
     values = record.values
     if isinstance(turns := values.get("messages", values.get("conversations", values.get("conversation"))), list):
-        found = [_message(record.place, number, turn) for number, turn in enumerate(turns, 1)]
-        if isinstance(system := values.get("system"), str) and system.strip() and found[:1] != [_said("system", system)]:
-            found = [_said("system", system), *found]
+        found = [message(record.place, number, turn) for number, turn in enumerate(turns, 1)]
+        if isinstance(system := values.get("system"), str) and system.strip() and found[:1] != [said("system", system)]:
+            found = [said("system", system), *found]
     else:
         found = _exchange(record)
     checked(found, record.place)
@@ -79,7 +79,8 @@ def checked(messages: Sequence[Message], place: str) -> None:
         raise InputError(f"{place}: nobody answers: no message is of `assistant`", hint=_ORDER)
 
 
-def _message(place: str, number: int, turn: Any) -> Message:
+def message(place: str, number: int, turn: Any) -> Message:
+    """Return one turn, whoever wrote it down; raise `InputError` where it is none."""
     if not isinstance(turn, Mapping):
         raise InputError(f"{place}: message {number} is no JSON object", hint=f"as in {SHAPES}")
     role, content = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
@@ -91,7 +92,7 @@ def _message(place: str, number: int, turn: Any) -> Message:
         content = None if None in parts else "".join(map(str, parts))
     if not isinstance(content, str):
         raise InputError(f"{place}: message {number} has no text in `content`", hint=f"as in {SHAPES}")
-    return _said(ROLES[role.lower()], content)
+    return said(ROLES[role.lower()], content)
 
 
 def _exchange(record: Record) -> list[Message]:
@@ -105,13 +106,14 @@ def _exchange(record: Record) -> list[Message]:
             if asked == "instruction" and str(values.get("input") or "").strip():
                 question = f"{question}\n\n{values['input']}"
             system = values.get("system")
-            before = [_said("system", system)] if isinstance(system, str) and system.strip() else []
-            return [*before, _said("user", question), _said("assistant", values[answered])]
+            before = [said("system", system)] if isinstance(system, str) and system.strip() else []
+            return [*before, said("user", question), said("assistant", values[answered])]
     raise InputError(
         f"{record.place}: no conversation: its keys are {', '.join(list(values)[:6]) or 'none'}",
         hint=f"as in {SHAPES}; Alpaca's and ShareGPT's shapes are known too",
     )
 
 
-def _said(role: str, content: str) -> Message:
+def said(role: str, content: str) -> Message:
+    """Return a turn."""
     return {"role": role, "content": content}

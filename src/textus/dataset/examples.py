@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,37 @@ from textus.errors import ArtefactError
 from textus.storage import refusals
 
 _PARTS = ("tokens", "asked", "offsets")
+
+
+class Gathered:
+    """Examples that are laid end to end, one after the other; three bytes a token, or five."""
+
+    def __init__(self, vocab_size: int) -> None:
+        self._kind = token_dtype(vocab_size)
+        self._tokens = array("H" if self._kind.itemsize == 2 else "I")
+        self._asked = bytearray()
+        self._offsets = array("q", [0])
+
+    def add(self, tokens: Sequence[int], asked: Sequence[bool]) -> None:
+        """Add an example: its tokens, and which of them are asked."""
+        assert len(tokens) == len(asked)
+        self._tokens.extend(tokens)
+        self._asked += bytes(asked)
+        self._offsets.append(len(self._tokens))
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def examples(self, name: str, data: str = "", tokenizer: str = "") -> Examples:
+        """Return them."""
+        return Examples(
+            name,
+            np.frombuffer(self._tokens, self._kind) if self._tokens else np.empty(0, self._kind),
+            np.frombuffer(bytes(self._asked), np.bool_),
+            np.array(self._offsets, np.int64),
+            data,
+            tokenizer,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,33 +60,6 @@ class Examples:
     """Where each example begins, and behind them where the last one ends."""
     data_fingerprint: str
     tokenizer_fingerprint: str
-
-    @classmethod
-    def of(
-        cls,
-        name: str,
-        examples: Iterable[tuple[Sequence[int], Sequence[bool]]],
-        vocab_size: int,
-        *,
-        data: str = "",
-        tokenizer: str = "",
-    ) -> Examples:
-        """Lay examples end to end: the tokens of each, and which are asked."""
-        kind = token_dtype(vocab_size)
-        tokens, asked, offsets = array("H" if kind.itemsize == 2 else "I"), bytearray(), array("q", [0])
-        for new, new_asked in examples:
-            assert len(new) == len(new_asked)
-            tokens.extend(new)
-            asked += bytes(map(int, new_asked))
-            offsets.append(len(tokens))
-        return cls(
-            name,
-            np.frombuffer(tokens, kind) if tokens else np.empty(0, kind),
-            np.frombuffer(bytes(asked), np.bool_),
-            np.array(offsets, np.int64),
-            data,
-            tokenizer,
-        )
 
     def save(self, directory: Path) -> None:
         """Write one file for each part into a directory that the caller makes atomic."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -46,7 +46,10 @@ class Turns:
     def of(cls, template: ChatTemplate | None, tokenizer: Tokenizer) -> Turns:
         """Return how a model's turns are written: by its own template, or by ours where it has none."""
         end = tokenizer.token_bytes(tokenizer.end).decode().strip()
-        return cls(template or ChatTemplate(CHATML, {"bos_token": end, "eos_token": TURN_END}), tokenizer)
+        usual = {"bos_token": end, "eos_token": TURN_END}
+        if template is None:
+            return cls(ChatTemplate(CHATML, usual), tokenizer)
+        return cls(replace(template, tokens={**usual, **template.tokens}), tokenizer)
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """Return the tokens before the model's next turn."""
