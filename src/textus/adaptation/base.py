@@ -26,6 +26,8 @@ class Base:
     """Hash of the weights on disk, and of what is done with them."""
     new_tokens: tuple[int, ...]
     """Tokens of the turns that the model has never seen; they begin at the mean of all others."""
+    added: tuple[str, ...] = ()
+    """Those of them that its vocabulary lacked."""
 
     @property
     def directory(self) -> Path:
@@ -52,7 +54,8 @@ def open_base(directory: Path, template: str = "") -> Base:
         )
     own = ChatTemplate.load(directory)
     chosen = own if not template else _read(Path(template), own)
-    tokenizer = opened.tokenizer.with_special(missing(chosen, opened.tokenizer))
+    added = missing(chosen, opened.tokenizer)
+    tokenizer = opened.tokenizer.with_special(added)
     model = grown(opened.model, tokenizer.vocab_size)
     turns = Turns.of(chosen, tokenizer)
     # a vocabulary of ours has these from the beginning, but no text is ever encoded to them
@@ -61,7 +64,7 @@ def open_base(directory: Path, template: str = "") -> Base:
     begin_at_mean(model, new)
     ready = replace(opened, model=model, tokenizer=tokenizer)
     assert turns.end < model.config.vocab_size
-    return Base(ready, turns, fingerprint_of(directory), new)
+    return Base(ready, turns, fingerprint_of(directory), new, tuple(added))
 
 
 def _read(path: Path, own: ChatTemplate | None) -> ChatTemplate:

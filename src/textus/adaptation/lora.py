@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from torch import Tensor, nn
 from textus import storage
 from textus.adaptation.settings import LoraConfig
 from textus.checkpoint.families import weight_names
-from textus.errors import CheckpointError, ConfigError
-from textus.model.adapter import AdaptedLinear, Pair, adapted, hear, matrices
+from textus.errors import CheckpointError
+from textus.model.adapter import AdaptedLinear, Pair, TokenRows, adapted, add_rows, hear, matrices
 from textus.model.transformer import Transformer
 
 CONFIG, WEIGHTS, ORIGIN = "adapter_config.json", "adapter_model.safetensors", "provenance.json"
@@ -52,8 +51,8 @@ def put(owner: nn.Module, last: str, plain: nn.Module, name: str, pair: Pair) ->
 
 
 def _tables(model: Transformer) -> list[nn.Parameter]:
-    tables = [model.embedding.weight, model.head.weight]
-    return tables[:1] if tables[0] is tables[1] else tables
+    names = ("embedding.weight",) if model.config.tied_embeddings else ("embedding.weight", "head.weight")
+    return [model.get_parameter(name) for name in names]
 
 
 def _learn_rows(weight: nn.Parameter, tokens: Sequence[int]) -> None:
@@ -67,7 +66,7 @@ def _learn_rows(weight: nn.Parameter, tokens: Sequence[int]) -> None:
         kept[here] = gradient[here]
         return kept
 
-    weight.register_hook(only)
+    weight.register_hook(only)  # type: ignore[no-untyped-call]
 
 
 @torch.no_grad()
@@ -108,10 +107,11 @@ def save(
     targets = set()
     for name, matrix in adapted(model).items():
         pair = matrix.adapters[matrix.heard]
+        assert isinstance(pair, Pair)
         place = theirs[f"{name}.weight"].removesuffix(".weight")
         targets.add(place.rpartition(".")[2])
-        for part, weight in (("lora_A", pair.down.weight), ("lora_B", pair.up.weight)):  # type: ignore[union-attr]
-            weights[f"{_PREFIX}{place}.{part}.weight"] = weight.detach().cpu().contiguous()  # type: ignore[union-attr]
+        for part, weight in (("lora_A", pair.down.weight), ("lora_B", pair.up.weight)):
+            weights[f"{_PREFIX}{place}.{part}.weight"] = weight.detach().cpu().contiguous()
     values: dict[str, Any] = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -168,7 +168,7 @@ def load(model: Transformer, directory: Path, name: str, base: str = "") -> None
         place, _, part = key.removeprefix(_PREFIX).removesuffix(".weight").rpartition(".")
         ours = names.get(f"{place}.weight", "").removesuffix(".weight")
         if key.endswith(_ROWS):
-            _put_rows(model, directory, key, weight, found.rows, names)
+            add_rows(model, name, _rows(model, directory, key, weight, found.rows, names))
         elif not ours or part not in ("lora_A", "lora_B"):
             raise _strange(directory, f"it changes {key.removeprefix(_PREFIX)}")
         else:
@@ -195,10 +195,10 @@ def _put_pair(
     put(model.get_submodule(owner), last, plain, name, pair.to(plain.weight).eval())
 
 
-def _put_rows(
+def _rows(
     model: Transformer, directory: Path, key: str, rows: Tensor, indices: dict[str, Any], names: Mapping[str, str]
-) -> None:
-    """Put an adapter's own rows of tokens into the tables; PEFT keeps whole rows, whatever it calls them."""
+) -> TokenRows:
+    """Return an adapter's own rows of tokens; PEFT keeps whole rows, though it calls them a delta."""
     place = key.removeprefix(_PREFIX).removesuffix(f".{_ROWS}")
     tokens = indices.get(place.rpartition(".")[2])
     ours = names.get(f"{place}.weight")
@@ -207,7 +207,7 @@ def _put_rows(
     table = model.get_parameter(ours)
     if max(tokens) >= len(table) or rows.shape[1] != table.shape[1]:
         raise _strange(directory, f"it knows token {max(tokens)}, and the model {len(table)} tokens")
-    table[tokens] = rows.to(table)
+    return TokenRows(ours, tokens, rows)
 
 
 def _read(directory: Path, base: str) -> _Read:
@@ -251,18 +251,3 @@ def _read(directory: Path, base: str) -> _Read:
 
 def _strange(directory: Path, what: str) -> CheckpointError:
     return CheckpointError(f"{directory}: does not fit this model: {what}", hint="give it with its own base model")
-
-
-@contextmanager
-def without(model: Transformer) -> Iterator[None]:
-    """Let no adapter be heard for a while."""
-    before = {name: matrix.heard for name, matrix in adapted(model).items()}
-    hear(model, "")
-    try:
-        yield
-    finally:
-        for name, matrix in adapted(model).items():
-            matrix.heard = before[name]
-
-
-__all__ = ["ConfigError", "attach", "drift", "load", "merged", "put", "save", "without"]

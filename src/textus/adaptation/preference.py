@@ -207,4 +207,5 @@ def _told(
         "examples": dict(facts),
         "training": {name: value for name, value in record.items() if name != "identity"},
     }
-    return Adapted(job.directory, "preference", after, Report(f"{job.directory.name}: preference", tuple(sections)), told)
+    report = Report(f"{job.directory.name}: preference", tuple(sections))
+    return Adapted(job.directory, "preference", after, report, told)

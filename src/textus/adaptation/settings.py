@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from textus.config import AUTO, Fraction, Natural, NonNegative, Positive, Range, Settings
+from textus.config import AUTO, Natural, NonNegative, Positive, Range, Settings
 from textus.decoding.config import SamplingConfig
 from textus.model.adapter import Targets
 from textus.tokenizer.turns import Supervised
@@ -93,13 +93,3 @@ class PreferenceSettings(Settings):
     """How it is learnt."""
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     """How it writes unless told otherwise."""
-
-
-@dataclass(frozen=True)
-class ReplayConfig(Settings):
-    """What is shown again of the text that the model learnt first."""
-
-    share: Annotated[Fraction, Range(0, 1, open_high=True)] = 0.25
-    """Share of the windows; 0: the new text alone."""
-    texts: tuple[str, ...] = ()
-    """Files and folders of it; empty: the training part of the run that the model comes from, if it is still there."""

@@ -66,6 +66,12 @@ class Tuning:
                 "averages of weights and adapters do not go together", hint="set training.ema=off training.swa=off"
             )
 
+        if self.lora.rank and self.base.added:
+            raise ConfigError(
+                f"{self.base.directory}: its vocabulary lacks {self.base.added[0]}, and an adapter adds no token",
+                hint="leave lora.rank out, or give a template (template=FILE) of tokens that it has",
+            )
+
     @property
     def directory(self) -> Path:
         """Return where the adapted model goes."""

@@ -45,6 +45,8 @@ class Checkpoint:
     """The vocabulary that it was trained with."""
     provenance: dict[str, Any]
     """Where it came from; empty for a model that was made elsewhere."""
+    adapter: Path | None = None
+    """The directory of the adapter that it hears, if it hears one."""
 
     @property
     def config(self) -> ModelConfig:
@@ -52,9 +54,15 @@ class Checkpoint:
         return self.model.config
 
     @property
+    def manner(self) -> Path:
+        """Return the directory that says how it writes: that of its adapter, where this says so."""
+        told = self.adapter is not None and (self.adapter / GENERATION).is_file()
+        return self.adapter if told and self.adapter is not None else self.directory
+
+    @property
     def ends(self) -> tuple[int, ...]:
         """The tokens besides END that end a text, as `generation_config.json` says: a chat model has one of its own."""
-        path = self.directory / GENERATION
+        path = self.manner / GENERATION
         values = storage.read_json(path, CheckpointError) if path.is_file() else {}
         named = values.get("eos_token_id") if isinstance(values, dict) else None
         known = range(self.tokenizer.vocab_size)

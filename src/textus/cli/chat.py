@@ -42,7 +42,7 @@ def run(arguments: Sequence[str]) -> None:
     from textus.verbs.load import load
 
     config = sampling(options, run_sampling(Path(options.model)))
-    talk = Talk(load(options.model, device=options.device), config, _shower(options))
+    talk = Talk(load(options.model, device=options.device, adapter=options.adapter), config, _shower(options))
     if options.load:
         talk.load(options.load)
     if options.system is not None:

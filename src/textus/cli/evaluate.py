@@ -37,10 +37,12 @@ def run(arguments: Sequence[str]) -> None:
         action="store_true",
         help="do not look for the text in what the model has learnt from",
     )
+    made.add_argument("--adapter", default="", metavar="DIR", help="an adapter that the model is to hear (LoRA)")
     made.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parse(made, arguments)
     from textus.verbs.evaluate import evaluate
+    from textus.verbs.load import load
     from textus.verbs.settings import kept_settings
 
     changes = [item for item in options.items if is_setting(item)]
@@ -49,11 +51,10 @@ def run(arguments: Sequence[str]) -> None:
             raise ConfigError(f"`{item}`: only settings of the corpus apply here", hint="as in corpus.text_column=NAME")
     config = override_items(kept_settings(Path(options.model)), changes).corpus
     found = evaluate(
-        options.model,
+        load(options.model, device=options.device, adapter=options.adapter),
         [item for item in options.items if item not in changes],
         split=options.split,
         stride=options.stride,
-        device=options.device,
         config=config,
         look_in_training=not options.no_contamination,
         progress=console(),

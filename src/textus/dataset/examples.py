@@ -71,10 +71,10 @@ class Examples:
     def open(cls, directory: Path, name: str, *, data: str, tokenizer: str) -> Examples:
         """Map what `save` wrote; raise `ArtefactError` where it is missing or cut short."""
         try:
-            parts = [np.load(directory / f"{name}-{part}.npy", mmap_mode="r") for part in _PARTS]
+            tokens, asked, offsets = (np.load(directory / f"{name}-{part}.npy", mmap_mode="r") for part in _PARTS)
         except (OSError, ValueError) as error:
             raise ArtefactError(f"{directory}: its examples are damaged: {error}", hint="make them again") from None
-        return cls(name, *parts, data, tokenizer)
+        return cls(name, tokens, asked, offsets, data, tokenizer)
 
     @property
     def num_tokens(self) -> int:

@@ -104,9 +104,7 @@ class Packed:
             torch.from_numpy(tokens),
             torch.from_numpy(documents),
             torch.from_numpy(predict),
-            Origin(
-                torch.from_numpy(wanted), epochs, torch.full_like(epochs, self.per_epoch), torch.from_numpy(places)
-            ),
+            Origin(torch.from_numpy(wanted), epochs, torch.full_like(epochs, self.per_epoch), torch.from_numpy(places)),
         )
 
     def examples(self, number: int) -> Int64[np.ndarray, " examples"]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -88,6 +89,40 @@ def adapted(model: nn.Module) -> dict[str, AdaptedLinear]:
 
 
 def hear(model: nn.Module, name: str) -> None:
-    """Let every matrix hear the adapter of this name, where it has it, and no other; empty: none."""
+    """Let a model hear the adapter of this name, and no other; empty: none."""
     for module in adapted(model).values():
         module.heard = name if name in module.adapters else ""
+    held = _rows_of(model)
+    for row in [*reversed(held.get("", [])), *(held.get(name, []) if name else [])]:
+        row.put(model)
+
+
+@dataclass(frozen=True, eq=False)
+class TokenRows:
+    """Rows of a table (the embedding, or the head) that are of an adapter and not of its base."""
+
+    table: str
+    """The name of the parameter."""
+    tokens: list[int]
+    rows: Float[Tensor, "tokens hidden"]
+
+    @torch.no_grad()
+    def put(self, model: nn.Module) -> None:
+        """Write them into the table."""
+        table = model.get_parameter(self.table)
+        table[self.tokens] = self.rows.to(table)
+
+
+def add_rows(model: nn.Module, name: str, rows: TokenRows) -> None:
+    """Give an adapter rows of its own; those of the base come back when it is not heard."""
+    held = _rows_of(model)
+    hear(model, "")
+    before = model.get_parameter(rows.table)[rows.tokens].detach().clone()
+    held.setdefault("", []).append(TokenRows(rows.table, rows.tokens, before))
+    held.setdefault(name, []).append(rows)
+
+
+def _rows_of(model: nn.Module) -> dict[str, list[TokenRows]]:
+    """Return the rows by adapter, those of the base under the empty name."""
+    found: dict[str, list[TokenRows]] = model.__dict__.setdefault("token_rows", {})
+    return found

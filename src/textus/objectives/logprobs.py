@@ -29,7 +29,7 @@ def label_logprobs(model: Transformer, batch: Batch) -> Float[Tensor, "batch tim
     size = max(64, most // model.config.vocab_size)
     parts = [
         checkpoint(_logprobs, part, model.head.weight, target, use_reentrant=False)
-        for part, target in zip(hidden.split(size), wanted.split(size), strict=True)
+        for part, target in zip(torch.split(hidden, size), torch.split(wanted, size), strict=True)
     ]
     found = torch.zeros(len(labels), dtype=torch.float32, device=hidden.device)
     return found.index_copy(0, asked, torch.cat(parts)).view(batch.labels.shape)

@@ -120,7 +120,7 @@ class PairBatch(Batch):
     def split(self, rows: int) -> Iterator[PairBatch]:
         """Cut into micro-batches; every row has a pair, so that none is left out."""
         assert self.reference is not None
-        for part, reference in zip(super().split(rows), self.reference.split(rows), strict=True):
+        for part, reference in zip(super().split(rows), torch.split(self.reference, rows), strict=True):
             assert isinstance(part, PairBatch)
             yield dataclasses.replace(part, reference=reference)
 

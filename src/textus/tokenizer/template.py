@@ -80,7 +80,7 @@ class ChatTemplate:
                 messages=list(messages), add_generation_prompt=begin_answer, tools=None, documents=None, **self.tokens
             )
         except (TemplateError, TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
-            place = f", line {error.lineno}" if getattr(error, "lineno", None) else ""
+            place = f", line {line}" if (line := getattr(error, "lineno", None)) else ""
             raise TokenizerError(
                 f"the chat template{place}: {error}", hint="mend the turns or the template (chat_template.jinja)"
             ) from None

@@ -37,7 +37,7 @@ def chat(
 
 def form_of(opened: Checkpoint) -> Form:
     """Return how a model's turns are written: by the chat template in its directory, or by names for want of one."""
-    template = ChatTemplate.load(opened.directory)
+    template = ChatTemplate.load(opened.manner)
     return Layout() if template is None else Templated(Turns.of(template, opened.tokenizer))
 
 
