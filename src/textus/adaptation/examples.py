@@ -66,7 +66,7 @@ def build(job: Job, base: Base, held_out: HeldOut, settings: Sequence[Any], deal
     directory = job.directory / DIRECTORY
     if not storage.is_fresh(directory, KIND, key):
         parts = {part: Gathered(tokenizer.vocab_size) for part in PARTS}
-        facts = deal(parts)
+        facts = {"context": base.opened.config.context_length, "together": 1, **deal(parts)}
         for name, part in parts.items():
             if not len(part):
                 raise CorpusError(

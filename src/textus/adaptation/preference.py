@@ -121,7 +121,7 @@ def _deal(job: Job, base: Base, settings: PreferenceSettings, parts: dict[str, G
             f"{', '.join(map(str, job.data))}: no pair to learn from{why}",
             hint="give pairs with shorter prompts, or a model with a longer context",
         )
-    return {**asdict(counts), "faulty": str(faults)}
+    return {"together": 2, **asdict(counts), "faulty": str(faults)}
 
 
 def _reference(

@@ -11,6 +11,7 @@ from textus.config import build
 from textus.corpus.corpus import Corpus
 from textus.dataset.mixture import Mixture
 from textus.dataset.pack import Windows
+from textus.dataset.rows import Rows
 from textus.dataset.tokenize import Shards
 from textus.dataset.window import PADDING
 from textus.errors import ArtefactError, ConfigError
@@ -72,7 +73,7 @@ def _windows(shards: Shards, split_name: str, tokenizer: Tokenizer) -> tuple[Win
     return shown, objective
 
 
-def show_window(windows: Windows | Mixture, tokenizer: Tokenizer, objective: Objective, number: int) -> str:
+def show_window(windows: Rows, tokenizer: Tokenizer, objective: Objective, number: int) -> str:
     """Show a window as it is asked: `token | label`, a rule between documents, a dot where nothing is asked."""
     window = windows.rows([number])
     question = objective.batch(window, torch.Generator())
