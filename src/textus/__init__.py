@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from textus.training.config import TrainConfig
     from textus.verbs.ablate import ablate
     from textus.verbs.adapt import adapt
+    from textus.verbs.calibration import calibration
     from textus.verbs.chat import chat
     from textus.verbs.clean import clean
     from textus.verbs.compare import Compared, compare
@@ -53,14 +54,19 @@ if TYPE_CHECKING:
     from textus.verbs.demo import demo
     from textus.verbs.embed import embed
     from textus.verbs.evaluate import evaluate
+    from textus.verbs.evaluate_contexts import evaluate_contexts
+    from textus.verbs.evaluate_parts import evaluate_parts
     from textus.verbs.fill import fill
     from textus.verbs.generate import generate, stream
     from textus.verbs.inspect import inspect
+    from textus.verbs.label import label
     from textus.verbs.load import load
     from textus.verbs.pack import pack
     from textus.verbs.plan import plan
+    from textus.verbs.probe import probe
     from textus.verbs.score import score
     from textus.verbs.settings import RunSettings
+    from textus.verbs.surprise import surprise
     from textus.verbs.tokenize import tokenize
     from textus.verbs.train import TrainResult, train
 
@@ -101,21 +107,27 @@ _PLACES = {
     "Windows": "dataset.pack",
     "ablate": "verbs.ablate",
     "adapt": "verbs.adapt",
+    "calibration": "verbs.calibration",
     "chat": "verbs.chat",
     "clean": "verbs.clean",
     "compare": "verbs.compare",
     "demo": "verbs.demo",
     "embed": "verbs.embed",
     "evaluate": "verbs.evaluate",
+    "evaluate_contexts": "verbs.evaluate_contexts",
+    "evaluate_parts": "verbs.evaluate_parts",
     "fill": "verbs.fill",
     "generate": "verbs.generate",
     "inspect": "verbs.inspect",
+    "label": "verbs.label",
     "load": "verbs.load",
     "pack": "verbs.pack",
     "plan": "verbs.plan",
     "plan_contexts": "verbs.contexts",
+    "probe": "verbs.probe",
     "score": "verbs.score",
     "stream": "verbs.generate",
+    "surprise": "verbs.surprise",
     "tokenize": "verbs.tokenize",
     "train": "verbs.train",
 }
@@ -159,21 +171,27 @@ __all__ = [
     "__version__",
     "ablate",
     "adapt",
+    "calibration",
     "chat",
     "clean",
     "compare",
     "demo",
     "embed",
     "evaluate",
+    "evaluate_contexts",
+    "evaluate_parts",
     "fill",
     "generate",
     "inspect",
+    "label",
     "load",
     "pack",
     "plan",
     "plan_contexts",
+    "probe",
     "score",
     "stream",
+    "surprise",
     "tokenize",
     "train",
 ]

@@ -10,8 +10,9 @@ from textus import config as settings_module
 from textus import storage
 from textus.adaptation.job import Adapted, Job
 from textus.config import Settings
-from textus.errors import ConfigError, ResourceError
+from textus.errors import ConfigError, ResourceError, TextusError
 from textus.progress import SILENT, Progress
+from textus.verbs.lock import FILE as LOCK
 from textus.verbs.lock import locked
 from textus.verbs.methods import method as method_named
 
@@ -45,7 +46,12 @@ def adapt(
     with locked(directory):
         storage.sweep(directory)
         storage.write_text(directory / FILE, settings_module.to_toml(asked))
-        found = chosen.function()(Job(place, paths, directory, asked, progress))
+        try:
+            found = chosen.function()(Job(place, paths, directory, asked, progress))
+        except TextusError:
+            if {path.name for path in directory.iterdir()} <= {FILE, LOCK}:  # nothing has begun
+                (directory / FILE).unlink()
+            raise
         storage.write_text(directory / f"{REPORT}.html", found.report.html())
         storage.write_json(directory / f"{REPORT}.json", found.report.as_dict())
     return found
