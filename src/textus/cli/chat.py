@@ -11,7 +11,7 @@ from typing import Any
 
 from textus import config as settings
 from textus.cli.arguments import Parser, parse, say, show
-from textus.cli.sampling import add_flags, add_model, sampling
+from textus.cli.sampling import add_flags, add_model, open_model, sampling
 from textus.errors import ConfigError, InputError, TextusError
 
 HELP = """/regenerate        another answer to your last message
@@ -39,10 +39,9 @@ def run(arguments: Sequence[str]) -> None:
     add_flags(made)
     options = parse(made, arguments)
     from textus.verbs.generate import run_sampling
-    from textus.verbs.load import load
 
     config = sampling(options, run_sampling(Path(options.model)))
-    talk = Talk(load(options.model, device=options.device), config, _shower(options))
+    talk = Talk(open_model(options), config, _shower(options))
     if options.load:
         talk.load(options.load)
     if options.system is not None:

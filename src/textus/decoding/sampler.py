@@ -36,8 +36,13 @@ class Places:
     @classmethod
     def of(cls, seed: int, rows: Sequence[int], position: int, device: torch.device | str = "cpu") -> Places:
         """Return the places of rows that are all at the same position of one seed."""
-        row = torch.tensor(rows, dtype=torch.int64, device=device)
-        return cls(torch.full_like(row, _signed(seed)), row, torch.full_like(row, position))
+        return cls.each([(seed, row, position) for row in rows], device)
+
+    @classmethod
+    def each(cls, places: Sequence[tuple[int, int, int]], device: torch.device | str = "cpu") -> Places:
+        """Return places that are given one by one, as seed, row and position."""
+        signed = [(_signed(seed), row, position) for seed, row, position in places]
+        return cls(*torch.tensor(signed, dtype=torch.int64, device=device).reshape(-1, 3).unbind(1))
 
 
 def uniform(places: Places, vocab: int) -> Float[Tensor, "batch vocab"]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from textus.decoding.config import SamplingConfig
 from textus.decoding.history import History
 from textus.decoding.order import steps_of
-from textus.decoding.processors import Processor
+from textus.decoding.processors import FORGETFUL, Processor
 from textus.decoding.sampler import Places, best, draw
 from textus.tokenizer.tokenizer import Tokenizer
 
@@ -45,6 +45,11 @@ class Strategy(ABC):
     def choose(self, logits: Float[Tensor, "batch vocab"], history: History, places: Places) -> Int[Tensor, " batch"]:
         """Process the logits and return the next token of each row."""
         return self.pick(self.process(logits, history), places)
+
+    @property
+    def looks_back(self) -> bool:
+        """Tell whether the tokens so far matter; where they do not, nobody need collect them."""
+        return type(self) not in (Greedy, Sample) or any(type(step) not in FORGETFUL for step in self.processors)
 
     def describe(self) -> list[str]:
         """Name each step in order.
