@@ -58,7 +58,9 @@ class Talk:
 
     def __init__(self, opened: Any, config: Any, tell: Callable[[str], None]) -> None:
         from textus.decoding.chat import Layout
+        from textus.verbs.chat import chat_engine
 
+        self._engine = chat_engine(opened)
         self._opened, self._config, self._tell = opened, config, tell
         self._layout = Layout()
         self._messages: list[Any] = []
@@ -179,7 +181,7 @@ class Talk:
 
         messages = [*(self._messages if before is None else before), Message("user", text)]
         config = settings.replace(self._config, {"seed": (self._config.seed + tries) % 2**63})
-        pieces, dropped = answer(self._opened, messages, config, self._layout)
+        pieces, dropped = answer(self._opened, messages, config, self._layout, self._engine)
         if dropped:
             say(f"(the context is full: the oldest {dropped} exchanges are left out)")
         said = ""

@@ -86,7 +86,7 @@ def generate_each(
     seed: int = 0,
     telling: Telling | None = None,
 ) -> Iterator[tuple[int, Piece]]:
-    """Continue every prompt `n` times, each begun as soon as there is room; yield the pieces with their prompt's number.
+    """Continue every prompt `n` times, each begun as soon as there is room; yield pieces with their prompt's number.
 
     The prompts are tokens as `framed` returns them. Each has the same texts that `generate` writes for it.
     """

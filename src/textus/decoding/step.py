@@ -78,12 +78,23 @@ def draw(
     strategy: Strategy, logits: Float[Tensor, "batch vocab"], history: History, places: Places, telling: Telling
 ) -> Drawn:
     """Choose each row's next token, without waiting for the device."""
-    processed = strategy.process(logits, history)
-    chosen = strategy.pick(processed, places)
-    told = (logits if telling.logprobs == "raw" else processed).log_softmax(-1)
-    logprobs = told.gather(1, chosen.clamp(min=0)[:, None]).squeeze(1)
-    best = told.topk(min(telling.alternatives, told.shape[1])) if telling.alternatives else None
-    return Drawn(chosen, logprobs, best and (best.values, best.indices), logits)
+    kept = strategy.narrow(logits, history)
+    if kept is None:
+        processed = strategy.process(logits, history)
+        chosen = strategy.pick(processed, places)
+        told, tokens, columns = processed, None, chosen
+    else:
+        told, tokens, columns = kept.logits, kept.tokens, strategy.pick_among(kept, places)
+        chosen = torch.where(columns == NO_TOKEN, NO_TOKEN, tokens.gather(1, columns.clamp(min=0)[:, None]).squeeze(1))
+    if telling.logprobs == "raw":
+        told, tokens, columns = logits, None, chosen
+    total = told.logsumexp(-1, keepdim=True)
+    logprobs = (told.gather(1, columns.clamp(min=0)[:, None]) - total).squeeze(1)
+    if not telling.alternatives:
+        return Drawn(chosen, logprobs, None, logits)
+    best = told.topk(min(telling.alternatives, told.shape[1]))
+    names = best.indices if tokens is None else tokens.gather(1, best.indices)
+    return Drawn(chosen, logprobs, (best.values - total, names), logits)
 
 
 def choose(

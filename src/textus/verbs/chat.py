@@ -10,6 +10,8 @@ from textus import config as settings
 from textus.checkpoint.checkpoint import Checkpoint
 from textus.decoding.chat import Layout, Message, check_turns, fit
 from textus.decoding.config import SamplingConfig
+from textus.decoding.engine.config import EngineConfig
+from textus.decoding.engine.engine import Engine
 from textus.decoding.piece import Completion, Piece, collect
 from textus.verbs.generate import run_sampling, stream
 from textus.verbs.load import load
@@ -32,13 +34,26 @@ def chat(
     return completion
 
 
+def chat_engine(opened: Checkpoint) -> Engine:
+    """Return an engine for one conversation, with room for what was said before the last turn was left out."""
+    config = EngineConfig(batch_size=1, cache_tokens=2 * opened.config.context_length)
+    return Engine(opened.model, opened.tokenizer, config)
+
+
 def answer(
-    opened: Checkpoint, messages: Sequence[Message], config: SamplingConfig, layout: Layout
+    opened: Checkpoint,
+    messages: Sequence[Message],
+    config: SamplingConfig,
+    layout: Layout,
+    engine: Engine | None = None,
 ) -> tuple[Iterator[Piece], int]:
-    """Begin the model's next turn; return its pieces, and how many exchanges were left out for want of room."""
+    """Begin the model's next turn; return its pieces, and how many exchanges were left out for want of room.
+
+    With the same `engine` for all turns, what was said before is not read again.
+    """
     check_turns(messages)
     context = opened.config.context_length
     room = context - 1 - min(config.max_tokens, context // ROOM)
     kept, dropped = fit(messages, layout, lambda text: len(opened.tokenizer.encode(text)), room)
     stops = (*config.stop, *(stop for stop in layout.stop if stop not in config.stop))
-    return stream(opened, layout.prompt(kept), settings.replace(config, {"stop": stops})), dropped
+    return stream(opened, layout.prompt(kept), settings.replace(config, {"stop": stops}), engine=engine), dropped

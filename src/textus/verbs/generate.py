@@ -12,6 +12,7 @@ from textus.checkpoint.checkpoint import GENERATION, Checkpoint
 from textus.decoding import beam, words
 from textus.decoding.config import SamplingConfig, from_generation_config
 from textus.decoding.constrain import Constrained, Grammar
+from textus.decoding.engine.engine import Engine
 from textus.decoding.generate import generate as write
 from textus.decoding.piece import Completion as Completion
 from textus.decoding.piece import Piece, collect
@@ -33,13 +34,14 @@ def stream(
     alternatives: int = 0,
     grammar: Grammar | None = None,
     draft: Draft | None = None,
+    engine: Engine | None = None,
 ) -> Iterator[Piece]:
     """Yield text as it is written; `n` continuations are written side by side, each piece naming its row.
 
     `sampling` is "run" for the run's own settings. `cut` says which end of a prompt that is too long is left out, if it
     is not to be refused. `alternatives` is how many tokens besides the chosen one each piece tells of. Only what
-    `grammar` allows is written. A `draft` makes writing faster and changes no token. A search with beams yields its
-    texts when it is over.
+    `grammar` allows is written. A `draft` makes writing faster and changes no token. An `engine` of the same model knows
+    what it has read before. A search with beams yields its texts when it is over.
     """
     opened = model if isinstance(model, Checkpoint) else load(model)
     chosen = run_sampling(opened.directory) if sampling == "run" else sampling
@@ -67,6 +69,7 @@ def stream(
         logprobs=chosen.logprobs,
         alternatives=alternatives,
         draft=draft,
+        engine=engine,
     )
 
 

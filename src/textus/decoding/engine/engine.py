@@ -160,7 +160,7 @@ class Engine:
         assert planned or self._drawn or not self._handles, "a text waits for something that does not come"
         drawn = None
         if planned:
-            self._read += sum(part.count for part in planned)
+            self._read += sum(part.size for part in planned)
             newest, sources = (self._drawn.tokens, self._drawn.sources) if self._drawn else (None, {})
             logits = self._runner.logits(planned, newest, sources)
             self._scheduler.settle(planned)

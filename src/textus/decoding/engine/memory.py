@@ -75,7 +75,7 @@ class Pass:
         mixed = query.new_zeros(1, tokens, heads, size).transpose(1, 2)
         first = 0
         for part, table in zip(self._segments, self._tables, strict=True):
-            last = first + part.count
+            last = first + part.size
             seen = (self._seen(kept, part, table) for kept in (kept_keys, kept_values))
             mixed[:, :, first:last] = _mix(query[:, :, first:last], *seen)
             first = last
@@ -154,14 +154,19 @@ class Rows:
         values: Float[Tensor, "1 kv_heads rows head"],
     ) -> Float[Tensor, "1 heads rows head"]:
         """Keep what is new, and let each token see its text."""
-        size, slots, tables = self._memory.size, self._layout[:, 2], self._layout[:, 3:]
-        seen = []
-        for kept, new in ((self._memory.keys[layer], keys), (self._memory.values[layer], values)):
-            kept.index_copy_(0, slots, new[0].transpose(0, 1))
-            blocks = kept.view(-1, size, *kept.shape[1:])[tables]
-            seen.append(blocks.flatten(1, 2).transpose(1, 2))
+        slots, tables = self._layout[:, 2], self._layout[:, 3:]
+        self._memory.keys[layer].index_copy_(0, slots, keys[0].transpose(0, 1))
+        self._memory.values[layer].index_copy_(0, slots, values[0].transpose(0, 1))
         mask: Bool[Tensor, "rows 1 1 time"] = (self._reach <= self.positions[:, None])[:, None, None]
-        heads, kv_heads = query.shape[1], keys.shape[1]
-        grouped = query[0].transpose(0, 1).unflatten(1, (kv_heads, heads // kv_heads))
-        mixed = functional.scaled_dot_product_attention(grouped, *seen, attn_mask=mask)
+        rows, heads, kv_heads = len(slots), query.shape[1], keys.shape[1]
+        mixed = functional.scaled_dot_product_attention(
+            query[0].transpose(0, 1).reshape(rows, kv_heads, heads // kv_heads, -1),
+            self._seen(self._memory.keys[layer], tables),
+            self._seen(self._memory.values[layer], tables),
+            attn_mask=mask,
+        )
         return mixed.flatten(1, 2).transpose(0, 1)[None]
+
+    def _seen(self, kept: Layer, tables: Int[Tensor, "rows blocks"]) -> Float[Tensor, "rows kv time head"]:
+        blocks = kept.view(-1, self._memory.size, *kept.shape[1:])[tables]
+        return blocks.flatten(1, 2).transpose(1, 2)

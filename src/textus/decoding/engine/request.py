@@ -83,6 +83,6 @@ class Segment(NamedTuple):
     """Whether the next token is to be drawn behind them."""
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """How many tokens are read."""
         return self.stop - self.start

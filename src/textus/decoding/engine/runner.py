@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from textus.decoding.engine.lean import Reads, leanest
 from textus.decoding.engine.memory import PagedMemory, Pass, Rows
 from textus.decoding.engine.request import Segment
 from textus.model.transformer import Transformer
@@ -35,6 +36,8 @@ class Runner:
         self._vocab_size = vocab_size
         self._fixed = fixed
         self._by_rows = by_rows
+        self._reader: Reads = model
+        self._is_chosen = False
         self._steps: dict[tuple[int, int], _Step] = {}
 
     def logits(
@@ -45,6 +48,9 @@ class Runner:
         `sources` says of the requests whose last token the host does not know, by number, where it is in `newest`.
         """
         found: dict[int, Tensor] = {}
+        if not self._is_chosen:
+            with evaluating(self._model):
+                self._reader, self._is_chosen = leanest(self._model), True
         with evaluating(self._model) if self._model.training else nullcontext():
             for places in self._groups(segments):
                 group = [segments[place] for place in places]
@@ -57,7 +63,7 @@ class Runner:
 
     def _is_row(self, part: Segment) -> bool:
         """Tell whether a segment is read in rows: where the shape counts, if it was written, however it came here."""
-        is_single = part.count == 1 if self._fixed == "off" else part.start >= part.request.given
+        is_single = part.size == 1 if self._fixed == "off" else part.start >= part.request.given
         return self._by_rows and is_single
 
     def _groups(self, segments: Sequence[Segment]) -> Iterator[list[int]]:
@@ -67,16 +73,16 @@ class Runner:
             for place, part in enumerate(segments):
                 if self._is_row(part) is not kind:
                     continue
-                if self._fixed != "off" and size + part.count > self._fixed:
+                if self._fixed != "off" and size + part.size > self._fixed:
                     yield group
                     group, size = [], 0
                 group.append(place)
-                size += part.count
+                size += part.size
             if group:
                 yield group
 
     def _read(self, segments: Sequence[Segment], newest: Newest | None, sources: dict[int, int]) -> Tensor:
-        count = sum(part.count for part in segments)
+        count = sum(part.size for part in segments)
         size = count if self._fixed == "off" else self._fixed
         device = self._memory.keys.device
         names = [name for part in segments for name in _names(part)] + [0] * (size - count)
@@ -89,7 +95,7 @@ class Runner:
             rows = [sources[part.request.number] for _, part in unknown]
             tokens[places] = newest[torch.tensor(rows, dtype=torch.int64, device=device)]
         memory = Pass(self._memory, segments, size, copies=self._fixed != "off")
-        states = self._model.encode_at(tokens, torch.tensor(positions, device=device), memory)
+        states = self._reader.encode_at(tokens, torch.tensor(positions, device=device), memory)
         wanted = [end for end, part in zip(ends, segments, strict=True) if part.wants]
         if not wanted:
             return states.new_empty(0, self._vocab_size)
@@ -105,7 +111,7 @@ class Runner:
         longest = self._model.config.context_length if self._fixed != "off" else max(part.stop for part in segments)
         blocks = -(-longest // size) if self._fixed != "off" else _bucket(-(-longest // size))
         if (rows, blocks) not in self._steps:
-            self._steps[rows, blocks] = _Step(self._model, Rows(self._memory, rows, blocks), self._head)
+            self._steps[rows, blocks] = _Step(self._reader, Rows(self._memory, rows, blocks), self._head)
         step = self._steps[rows, blocks]
         step.rows.fill([_names(part)[0] for part in segments], segments)
         if newest is not None:
@@ -124,7 +130,7 @@ class Runner:
 class _Step:
     """A pass over single tokens; on a GPU it is recorded at the first call and replayed ever after."""
 
-    def __init__(self, model: Transformer, rows: Rows, head: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, model: Reads, rows: Rows, head: Callable[[Tensor], Tensor]) -> None:
         self._model, self.rows, self._head = model, rows, head
         self._graph: torch.cuda.CUDAGraph | None = None
         self._logits: Tensor | None = None
@@ -141,7 +147,7 @@ class _Step:
 
     def _record(self) -> None:
         # kernels choose and load themselves in their first runs, which cannot be recorded
-        stream = torch.cuda.Stream()
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(2):
@@ -168,7 +174,7 @@ def _bucket(size: int) -> int:
 def _names(part: Segment) -> list[int]:
     request = part.request
     names = request.tokens[request.begin + part.start : request.begin + part.stop]
-    return names + [0] * (part.count - len(names))
+    return names + [0] * (part.size - len(names))
 
 
 def _is_unknown(part: Segment) -> bool:
@@ -179,6 +185,6 @@ def _ends(segments: Sequence[Segment]) -> list[int]:
     """Return where in the pass the last token of each segment stands."""
     ends, end = [], -1
     for part in segments:
-        end += part.count
+        end += part.size
         ends.append(end)
     return ends
