@@ -40,8 +40,8 @@ def stream(
 
     `sampling` is "run" for the run's own settings. `cut` says which end of a prompt that is too long is left out, if it
     is not to be refused. `alternatives` is how many tokens besides the chosen one each piece tells of. Only what
-    `grammar` allows is written. A `draft` makes writing faster and changes no token. An `engine` of the same model knows
-    what it has read before. A search with beams yields its texts when it is over.
+    `grammar` allows is written. A `draft` makes writing faster and changes no token. An `engine` of the same model
+    knows what it has read before. A search with beams yields its texts when it is over.
     """
     opened = model if isinstance(model, Checkpoint) else load(model)
     chosen = run_sampling(opened.directory) if sampling == "run" else sampling
