@@ -64,16 +64,17 @@ def generate_many(
         progress.task("writing", float(len(lines)), "prompts") as task,
     ):
         task.advance(done)
-        prompts = [line["prompt"] for line in lines[done:]]
+        left = [line["prompt"] for line in lines[done:]]
+        texts: Iterator[list[Completion]]
         if sampling.beams > 1 or draft is not None:
             texts = (
                 collect(
                     stream(opened, prompt, sampling, n=n, cut=cut, grammar=grammar, draft=draft), n, sampling.logprobs
                 )
-                for prompt in prompts
+                for prompt in left
             )
         else:
-            texts = _side_by_side(opened, prompts, sampling, n, cut, grammar)
+            texts = _side_by_side(opened, left, sampling, n, cut, grammar)
         for line, completions in zip(lines[done:], texts, strict=True):
             found = [completion.as_dict() for completion in completions]
             file.write(_record(line, found, made_by))
