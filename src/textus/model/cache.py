@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from textus.model.config import ModelConfig
+
+
+class Memory(Protocol):
+    """Keep keys and values of texts that have nothing in common, and say what each of their tokens gathers.
+
+    `Transformer.encode_at` lays tokens of any texts end to end; only the memory knows which belongs where.
+    """
+
+    def attend(
+        self,
+        layer: int,
+        query: Float[Tensor, "1 heads tokens head"],
+        keys: Float[Tensor, "1 kv_heads tokens head"],
+        values: Float[Tensor, "1 kv_heads tokens head"],
+    ) -> Float[Tensor, "1 heads tokens head"]:
+        """Keep one layer's new keys and values, and average for each query the values that it sees."""
+        ...
 
 
 class KeyValueCache:
