@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from textus.training.config import TrainConfig
     from textus.verbs.ablate import ablate
     from textus.verbs.adapt import adapt
+    from textus.verbs.calibration import calibration
     from textus.verbs.chat import chat
     from textus.verbs.clean import clean
     from textus.verbs.compare import Compared, compare
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from textus.verbs.demo import demo
     from textus.verbs.embed import embed
     from textus.verbs.evaluate import evaluate
+    from textus.verbs.evaluate_contexts import evaluate_contexts
+    from textus.verbs.evaluate_parts import evaluate_parts
     from textus.verbs.fill import fill
     from textus.verbs.generate import generate, stream
     from textus.verbs.inspect import inspect
@@ -60,8 +63,10 @@ if TYPE_CHECKING:
     from textus.verbs.load import load
     from textus.verbs.pack import pack
     from textus.verbs.plan import plan
+    from textus.verbs.probe import probe
     from textus.verbs.score import score
     from textus.verbs.settings import RunSettings
+    from textus.verbs.surprise import surprise
     from textus.verbs.tokenize import tokenize
     from textus.verbs.train import TrainResult, train
 
@@ -102,12 +107,15 @@ _PLACES = {
     "Windows": "dataset.pack",
     "ablate": "verbs.ablate",
     "adapt": "verbs.adapt",
+    "calibration": "verbs.calibration",
     "chat": "verbs.chat",
     "clean": "verbs.clean",
     "compare": "verbs.compare",
     "demo": "verbs.demo",
     "embed": "verbs.embed",
     "evaluate": "verbs.evaluate",
+    "evaluate_contexts": "verbs.evaluate_contexts",
+    "evaluate_parts": "verbs.evaluate_parts",
     "fill": "verbs.fill",
     "generate": "verbs.generate",
     "inspect": "verbs.inspect",
@@ -116,8 +124,10 @@ _PLACES = {
     "pack": "verbs.pack",
     "plan": "verbs.plan",
     "plan_contexts": "verbs.contexts",
+    "probe": "verbs.probe",
     "score": "verbs.score",
     "stream": "verbs.generate",
+    "surprise": "verbs.surprise",
     "tokenize": "verbs.tokenize",
     "train": "verbs.train",
 }
@@ -161,12 +171,15 @@ __all__ = [
     "__version__",
     "ablate",
     "adapt",
+    "calibration",
     "chat",
     "clean",
     "compare",
     "demo",
     "embed",
     "evaluate",
+    "evaluate_contexts",
+    "evaluate_parts",
     "fill",
     "generate",
     "inspect",
@@ -175,8 +188,10 @@ __all__ = [
     "pack",
     "plan",
     "plan_contexts",
+    "probe",
     "score",
     "stream",
+    "surprise",
     "tokenize",
     "train",
 ]

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from textus.checkpoint.checkpoint import Checkpoint
-from textus.corpus.clean import clean
 from textus.corpus.config import CorpusConfig
 from textus.corpus.document import Document
-from textus.corpus.read import read
 from textus.corpus.steps.leak import HELD_OUT
 from textus.dataset.shard import DataHash
-from textus.dataset.split import TokenSplit
-from textus.dataset.tokenize import Shards
-from textus.errors import ArtefactError, ConfigError
+from textus.errors import ConfigError
 from textus.evaluation.documents import frame, split_documents
 from textus.evaluation.estimate import Evaluation, Measured
 from textus.evaluation.readings import evaluate_readings
+from textus.evaluation.tasks.measure import Scoring, TooLong
 from textus.progress import SILENT, Progress
 from textus.verbs.contamination import contamination, corpus_beside, leakage_of
 from textus.verbs.load import load
+from textus.verbs.material import part_of, read_texts
 from textus.verbs.settings import kept_settings
+from textus.verbs.tasks import measure_tasks
 
 _LOSSY = (
     "the tokenizer is not lossless: it changes a text (case, spaces, rare characters) before the model sees it, so "
@@ -40,6 +39,10 @@ def evaluate(
     device: str = "cpu",
     config: CorpusConfig | Literal["run"] = "run",
     look_in_training: bool = True,
+    tasks: str | Path | Sequence[str | Path] = (),
+    task_settings: Mapping[str, Any] | None = None,
+    scoring: Scoring = "auto",
+    too_long: TooLong = "refuse",
     progress: Progress = SILENT,
 ) -> Evaluation:
     """Return loss, perplexity and bits per byte with standard errors, on `texts` or on a part of the run's corpus.
@@ -51,14 +54,34 @@ def evaluate(
     Windows advance by `stride` new tokens (auto: half the context), so each token is predicted from at least the rest
     of a context. `look_in_training` sets beside the scores what training has of the text, where the run's corpus is
     still beside its model: the leakage of the split, runs of words in common, and the scores of what it has not.
+
+    With `tasks`, files of questions, these are measured in place of the run's corpus and beside `texts`, and the result
+    is a `TaskEvaluation`. `task_settings` change their descriptions (`{"shots": 5}`); `scoring` names the way to ask
+    (auto: all ways in which the model reads), `too_long` what becomes of items that the context does not hold.
     """
     opened = model if isinstance(model, Checkpoint) else load(model, device=device)
     paths = [texts] if isinstance(texts, str | Path) else list(texts)
     if paths and split != "validation":
         raise ConfigError(f"texts were given, and the {split} part as well", hint="measure one, then the other")
-    step = _stride(opened, stride)
-    if not paths:
+    step = stride_of(opened, stride)
+    if not paths and not tasks:
         return _measure_part(opened, split, step, look_in_training, progress)
+    if tasks:
+        measured = None
+        if paths:
+            measured = evaluate(
+                opened, paths, stride=step, config=config, look_in_training=look_in_training, progress=progress
+            )
+        return measure_tasks(
+            opened,
+            tasks,
+            settings=task_settings,
+            scoring=scoring,
+            too_long=too_long,
+            look_in_training=look_in_training,
+            texts=measured,
+            progress=progress,
+        )
     reading = kept_settings(opened.directory).corpus if config == "run" else config
     documents = read_texts(paths, reading, progress)
     return measure_texts(opened, documents, stride=step, look_in_training=look_in_training, progress=progress)
@@ -66,19 +89,19 @@ def evaluate(
 
 def measure_texts(
     opened: Checkpoint,
-    documents: Sequence[Document],
+    documents: Iterable[Document],
     *,
     stride: int | Literal["auto"] = "auto",
     look_in_training: bool = True,
     progress: Progress = SILENT,
 ) -> Evaluation:
-    """Measure a model on documents, as `evaluate` does."""
+    """Measure a model on documents, which are gone through several times, as `evaluate` does."""
     data = DataHash.of(document.id for document in documents)
 
     def framed() -> Iterable[Measured]:
         return (frame(opened.tokenizer, document) for document in documents)
 
-    found = _measure(opened, framed, data, _stride(opened, stride), progress)
+    found = _measure(opened, framed, data, stride_of(opened, stride), progress)
     corpus = corpus_beside(opened.directory) if look_in_training else None
     if corpus is None:
         return found
@@ -90,12 +113,7 @@ def _measure_part(
     opened: Checkpoint, split: str, stride: int, look_in_training: bool, progress: Progress
 ) -> Evaluation:
     """Measure a model on a part of its own corpus."""
-    part = _part(opened.directory, split)
-    if part.tokenizer_fingerprint != opened.tokenizer.fingerprint:
-        raise ArtefactError(
-            f"{opened.directory}: its shards were made with another tokenizer",
-            hint="run `textus train` on it again, or name the texts to measure on",
-        )
+    part = part_of(opened, split)
     found = _measure(opened, lambda: split_documents(part), part.data_fingerprint, stride, progress)
     corpus = corpus_beside(opened.directory) if look_in_training else None
     name = next((name for name in HELD_OUT if name == split), None)
@@ -122,7 +140,8 @@ def _measure(
     return found if opened.tokenizer.is_lossless else replace(found, note=f"{found.note}; {_LOSSY}")
 
 
-def _stride(opened: Checkpoint, stride: int | Literal["auto"]) -> int:
+def stride_of(opened: Checkpoint, stride: int | Literal["auto"]) -> int:
+    """Return how many new tokens a window has."""
     context = opened.model.config.context_length
     step = max(1, context // 2) if stride == "auto" else stride
     if not 1 <= step <= context:
@@ -130,25 +149,6 @@ def _stride(opened: Checkpoint, stride: int | Literal["auto"]) -> int:
     return step
 
 
-def read_texts(paths: Sequence[str | Path], config: CorpusConfig, progress: Progress = SILENT) -> list[Document]:
-    """Read and repair texts to measure on; nothing is deduplicated or split."""
-    return list(_documents(paths, config, progress))
-
-
 def _is_diffusion(opened: Checkpoint) -> bool:
     settings = opened.provenance.get("settings") or {}
     return bool((settings.get("objective") or {}).get("name") == "diffusion")
-
-
-def _documents(paths: Sequence[str | Path], config: CorpusConfig, progress: Progress) -> Iterator[Document]:
-    for document in read(paths, config, progress):
-        text, _ = clean(document.text, config)
-        if text.strip():
-            yield Document(text, document.source, document.meta)
-
-
-def _part(directory: Path, name: str) -> TokenSplit:
-    try:
-        return Shards.open(directory / "shards").split(name)
-    except ArtefactError:
-        raise ArtefactError(f"{directory}: has no {name} part beside it", hint="name the texts to measure on") from None
