@@ -57,12 +57,11 @@ class Talk:
     """A conversation under way: what was said, and how the next answer is written."""
 
     def __init__(self, opened: Any, config: Any, tell: Callable[[str], None]) -> None:
-        from textus.decoding.chat import Layout
-        from textus.verbs.chat import chat_engine
+        from textus.verbs.chat import chat_engine, form_of
 
         self._engine = chat_engine(opened)
         self._opened, self._config, self._tell = opened, config, tell
-        self._layout = Layout()
+        self._layout = form_of(opened)
         self._messages: list[Any] = []
         self._tries = 0
 

@@ -51,7 +51,7 @@ def open_model(options: argparse.Namespace) -> Any:
     from textus.verbs.load import load
     from textus.verbs.threads import use_threads
 
-    opened = load(options.model, device=options.device, weights=options.weights)
+    opened = load(options.model, device=options.device, adapter=options.adapter, weights=options.weights)
     use_threads(opened, "auto" if options.threads == "auto" else int(options.threads))
     return opened
 
@@ -59,6 +59,7 @@ def open_model(options: argparse.Namespace) -> Any:
 def add_model(made: Parser) -> None:
     """Add the model and where it computes."""
     made.add_argument("model", help="a run or model directory")
+    made.add_argument("--adapter", default="", metavar="DIR", help="an adapter that the model is to hear (LoRA)")
     made.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu")
     made.add_argument(
         "--weights", choices=("stored", "int8"), default="stored", help="int8: rounded to 8 bits, faster on a CPU"

@@ -84,6 +84,13 @@ class KeyValueCache:
         assert 0 <= length <= self._length, f"cannot crop {self._length} positions to {length}"
         self._length = length
 
+    def begin_with(self, other: KeyValueCache, rows: Int[Tensor, " rows"]) -> None:
+        """Take over what another cache holds of these rows, into one of as many rows that holds nothing yet."""
+        assert not self._length and self.batch == len(rows) and self.capacity >= other.length
+        for mine, theirs in ((self._keys, other._keys), (self._values, other._values)):
+            mine[:, :, :, : other.length] = theirs[:, :, :, : other.length].index_select(1, rows)
+        self._length = other.length
+
     def select(self, rows: Int[Tensor, " rows"]) -> None:
         """Keep these rows, in this order; a row may be named twice, as beams do."""
         self._keys = self._keys.index_select(1, rows)

@@ -24,7 +24,7 @@ from textus.decoding.step import Telling
 from textus.errors import ConfigError, TextusError
 from textus.progress import SILENT, Progress
 from textus.verbs import jsonl
-from textus.verbs.generate import strategy_for, stream
+from textus.verbs.generate import ended, strategy_for, stream
 from textus.verbs.load import load
 
 EXAMPLE = '{"prompt": "Once upon a time"}'
@@ -53,6 +53,7 @@ def generate_many(
     same, and refused otherwise.
     """
     opened = model if isinstance(model, Checkpoint) else load(model)
+    sampling = ended(opened, sampling)
     lines = jsonl.read(prompts, ("prompt",), EXAMPLE)
     for number, line in enumerate(lines, 1):
         _check(f"{prompts}, prompt {number}", opened, line, cut)
@@ -102,15 +103,15 @@ def _side_by_side(
     engine = Engine(opened.model, opened.tokenizer, fitting(opened.model, rows, longest, fixed_batch=FIXED))
     strategy = strategy_for(opened, sampling, grammar)
     pieces: dict[int, list[Piece]] = {}
-    ended: Counter[int] = Counter()
+    over: Counter[int] = Counter()
     next_one = 0
     telling = Telling(sampling.logprobs)
     for number, piece in generate_each(
         engine, framed_prompts, strategy, ending, n=n, seed=sampling.seed, telling=telling
     ):
         pieces.setdefault(number, []).append(piece)
-        ended[number] += bool(piece.finish_reason)
-        while ended[next_one] == n:
+        over[number] += bool(piece.finish_reason)
+        while over[next_one] == n:
             yield collect(pieces.pop(next_one), n, sampling.logprobs)
             next_one += 1
 
