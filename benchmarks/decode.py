@@ -53,7 +53,7 @@ SHAPES = {
     "124M": {"num_layers": 12, "hidden_size": 768, "num_heads": 12, "num_kv_heads": 12, "intermediate_size": 2048},
     "1B": {"num_layers": 16, "hidden_size": 2048, "num_heads": 16, "num_kv_heads": 8, "intermediate_size": 8192},
 }
-VOCABULARY = {"toy": 1024, "31M": 16384, "124M": 50304, "1B": 65536}
+VOCABULARY = {"toy": 2048, "31M": 16384, "124M": 50304, "1B": 65536}
 PLAIN = Sample(Temperature(0.8), TopK(50), TopP(0.95))
 
 
