@@ -179,6 +179,8 @@ class Dry(Settings):
         for back in range(1, min(LONGEST_MATCH, time - 1) + 1):
             same = (tokens[:, : time - back] == tokens[:, -back, None]) & ~bounds[:, -back, None]
             alike = alike & torch.nn.functional.pad(same, (back, 0))
+            if tokens.device.type == "cpu" and not alike.any():
+                break  # nothing repeats for so long; to ask a GPU would cost more than to go on
             length = length + alike
         column = torch.where(bounds, 0, tokens)
         own = logits.gather(1, column)

@@ -87,7 +87,7 @@ CONFIGS = st.builds(
 
 
 @given(jobs=st.lists(JOBS, min_size=1, max_size=8), config=CONFIGS, way=st.sampled_from(WAYS))
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_texts_that_come_and_go_change_no_other_and_leave_nothing_behind(
     model, tokenizer, alone, prompts, jobs, config, way
 ):

@@ -6,6 +6,8 @@ own `encode_at` is the oracle: where the two differ, or a part is of a kind that
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -13,11 +15,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from textus.decoding.engine.quantize import is_quantized
+from textus.decoding.engine.quantize import Int8Linear, is_quantized
 from textus.model.attention import Attention, Sight, attend
 from textus.model.cache import Memory
 from textus.model.config import ModelConfig
-from textus.model.layers import FeedForward, RMSNorm
+from textus.model.layers import FeedForward, Linear, RMSNorm
 from textus.model.precision import compute_dtype
 from textus.model.rotary import Rotation
 from textus.model.transformer import Block, Transformer
@@ -70,6 +72,7 @@ class Lean:
     def __init__(self, model: Transformer) -> None:
         self._model = model
         self._layers = [_Layer(block, model.config) for block in model.blocks]
+        self._norm = _Norm(model.norm.get_parameter("weight"), model.config.norm_epsilon)
 
     def encode_at(
         self, tokens: Int[Tensor, " tokens"], positions: Int[Tensor, " tokens"], memory: Memory
@@ -80,7 +83,7 @@ class Lean:
         turns = self.turns(positions, x.dtype)
         for number in range(len(self._layers)):
             x = self.through(x, turns, number, memory)
-        return functional.rms_norm(x, x.shape[-1:], model.norm.get_parameter("weight"), model.config.norm_epsilon)
+        return self._norm(x)
 
     def turns(self, positions: Int[Tensor, " tokens"], dtype: torch.dtype) -> Rotation:
         """Return what both halves of a head are multiplied with, and what with when they have changed places."""
@@ -96,37 +99,65 @@ class Lean:
 class _Layer:
     def __init__(self, block: nn.Module, config: ModelConfig) -> None:
         assert isinstance(block, Block)
-        self._block, attention = block, block.attention
+        attention, feed, epsilon = block.attention, block.feed_forward, config.norm_epsilon
         parts = (attention.query, attention.key, attention.value)
-        self._project = getattr(attention, "query_key_value", None) or _Joined(parts)
-        self._epsilon = block.attention_norm.epsilon
-        self._norms = block.attention_norm.weight, block.feed_forward_norm.weight
-        self._heads, self._size = attention.num_heads, attention.head_size
+        joined = dict(attention.named_children()).get("query_key_value")
+        self._project = _product(joined) if joined else _Joined(parts)
+        self._output, self._down = _product(attention.output), _product(feed.down)
+        self._gate, self._up = _product(feed.gate), _product(feed.up)
+        both = dict(feed.named_children()).get("gate_up")
+        self._gate_up = _product(both) if both else None
+        self._first_norm = _Norm(block.attention_norm.weight, epsilon)
+        self._second_norm = _Norm(block.feed_forward_norm.weight, epsilon)
+        self._heads, self._size = config.num_heads, config.head_size
         self._turned = self._heads + config.num_kv_heads
         """How many heads are turned: those of queries and keys."""
+        self._head_norm = _Norm(torch.ones_like(attention.query_norm.weight), epsilon)
         weights = attention.query_norm.weight, attention.key_norm.weight
-        self._head_norm = torch.cat(
-            [weights[0].expand(self._heads, -1), weights[1].expand(self._turned - self._heads, -1)]
-        )
-        self._gate_up = getattr(block.feed_forward, "gate_up", None)
+        self._scales = torch.cat(
+            [weights[0].expand(self._heads, -1), weights[1].expand(config.num_kv_heads, -1)]
+        ).detach()
 
     def attended(self, x: Tensor, turns: Rotation, number: int, memory: Memory) -> Tensor:
-        normed = functional.rms_norm(x, x.shape[-1:], self._norms[0], self._epsilon)
-        parts = self._project(normed).unflatten(-1, (-1, self._size))
-        turned = functional.rms_norm(parts[:, : self._turned], (self._size,), None, self._epsilon) * self._head_norm
+        parts = self._project(self._first_norm(x)).view(len(x), -1, self._size)
+        turned = self._head_norm(parts[:, : self._turned]) * self._scales
         # halves that change places, one of them with another sign, are a turn by a quarter
         turned = torch.addcmul(turned * turns[0], turned.roll(self._size // 2, -1), turns[1]).transpose(0, 1)[None]
         values = parts[:, self._turned :].transpose(0, 1)[None]
         mixed = memory.attend(number, turned[:, : self._heads], turned[:, self._heads :], values)
-        out: Tensor = self._block.attention.output(mixed[0].transpose(0, 1).flatten(1))
-        return x + out
+        return x + self._output(mixed[0].transpose(0, 1).reshape(len(x), -1))
 
     def fed_forward(self, x: Tensor) -> Tensor:
-        feed = self._block.feed_forward
-        normed = functional.rms_norm(x, x.shape[-1:], self._norms[1], self._epsilon)
-        gate, up = self._gate_up(normed).chunk(2, -1) if self._gate_up else (feed.gate(normed), feed.up(normed))
-        down: Tensor = feed.down(functional.silu(gate) * up)
-        return x + down
+        normed = self._second_norm(x)
+        if self._gate_up:
+            gate, up = self._gate_up(normed).chunk(2, -1)
+        else:
+            gate, up = self._gate(normed), self._up(normed)
+        return x + self._down(functional.silu(gate) * up)
+
+
+class _Norm:
+    """A root mean square norm."""
+
+    def __init__(self, weight: Tensor, epsilon: float) -> None:
+        self._weight, self._epsilon = weight.detach(), epsilon
+        self._twice = torch.cat((self._weight, self._weight))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        size = x.shape[-1]
+        if len(x) > 1 or x.device.type != "cpu":
+            return functional.rms_norm(x, (size,), self._weight, self._epsilon)
+        # torch has no kernel for this norm on a CPU, but one for that which takes off the mean: here the mean is 0
+        return functional.layer_norm(torch.cat((x, -x), -1), (2 * size,), self._twice, None, self._epsilon)[..., :size]
+
+
+def _product(part: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Return what a module computes, without what calling a module takes."""
+    if isinstance(part, Int8Linear):
+        return part.product
+    if type(part) is Linear:
+        return partial(functional.linear, weight=part.weight.detach())
+    return part
 
 
 class _Joined:

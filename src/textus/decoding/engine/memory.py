@@ -71,6 +71,9 @@ class Pass:
         kept_keys, kept_values = self._memory.keys[layer], self._memory.values[layer]
         kept_keys.index_copy_(0, self._slots, keys[0].transpose(0, 1))
         kept_values.index_copy_(0, self._slots, values[0].transpose(0, 1))
+        if len(self._segments) == 1 and self._segments[0].size == query.shape[2]:
+            part, table = self._segments[0], self._tables[0]
+            return _mix(query, self._seen(kept_keys, part, table), self._seen(kept_values, part, table))
         _, heads, tokens, size = query.shape
         mixed = query.new_zeros(1, tokens, heads, size).transpose(1, 2)
         first = 0
@@ -102,8 +105,8 @@ def _mix(
     kv_heads, time = keys.shape[1:3]
     if new == 1:
         # the queries that share a key see the same: to the kernel they are so many positions of one head
-        grouped = query.view(1, kv_heads, heads // kv_heads, -1)
-        return functional.scaled_dot_product_attention(grouped, keys, values).view(1, heads, 1, -1)
+        grouped = query.reshape(1, kv_heads, heads // kv_heads, -1)
+        return functional.scaled_dot_product_attention(grouped, keys, values).reshape(1, heads, 1, -1)
     bias = None if new == time else causal_bias(new, time, query.device, query.dtype)
     return functional.scaled_dot_product_attention(
         query, keys, values, attn_mask=bias, is_causal=bias is None, enable_gqa=heads != kv_heads

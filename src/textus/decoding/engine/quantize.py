@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -44,19 +45,21 @@ class Int8Linear(nn.Module):
             quantized = torch._make_per_channel_quantized_tensor(steps, scale.double(), zeros, 0)
             self._packed = torch.ops.quantized.linear_prepack(quantized, None)
         self.register_buffer("sums", steps.sum(1, dtype=torch.int64) * scale)
+        self._multiply: Callable[[Tensor, object, bool], Tensor] = torch.ops.quantized.linear_dynamic.default
         self._is_shifted = bias is not None
         self.register_buffer("bias", bias)
 
     def forward(self, x: Float[Tensor, "*rows inputs"]) -> Float[Tensor, "*rows outputs"]:
         """Return the products."""
-        rows = x.flatten(0, -2).float()
-        if len(rows) == 1:
-            found: Tensor = torch.ops.quantized.linear_dynamic(rows, self._packed, True)
-        else:
-            found = self._many(rows)
+        found = self.product(x.flatten(0, -2).float())
+        return found.view(*x.shape[:-1], found.shape[1])
+
+    def product(self, rows: Float[Tensor, "rows inputs"]) -> Float[Tensor, "rows outputs"]:
+        """Return the products of rows in float32."""
+        found = self._multiply(rows, self._packed, True) if len(rows) == 1 else self._many(rows)
         if self._is_shifted:
             found += self.get_buffer("bias")
-        return found.view(*x.shape[:-1], found.shape[1])
+        return found
 
     def _many(self, rows: Float[Tensor, "rows inputs"]) -> Float[Tensor, "rows outputs"]:
         """Return what the kernel returns for each row by itself: for several it would take the same steps for all."""
@@ -70,7 +73,7 @@ class Int8Linear(nn.Module):
         counted = (rows * narrow.reciprocal()).round_().add_(zero).clamp_(0, STEPS)
         # a row that holds the greatest count, so that the kernel's step is 1 and counts stay as they are
         counted = torch.cat([counted, torch.full_like(counted[:1], STEPS)])
-        found: Tensor = torch.ops.quantized.linear_dynamic(counted, self._packed, True)[:-1]
+        found = self._multiply(counted, self._packed, True)[:-1]
         return found.addcmul_(zero, self.get_buffer("sums"), value=-1).mul_(narrow)
 
     def __deepcopy__(self, memo: object) -> Int8Linear:
