@@ -32,8 +32,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     pytest.importorskip("lm_eval", reason="lm-evaluation-harness is not installed (extra eval)")
     pytest.importorskip("transformers")
-    from lm_eval import simple_evaluate
+    import lm_eval
     from lm_eval.api.instance import Instance
+    from lm_eval.api.registry import get_model
     from lm_eval.tasks import TaskManager
 
     from textus.evaluation.harness import TextusLM
@@ -139,13 +140,10 @@ def measured(directory: Path, sets: Path, tmp_path_factory: pytest.TempPathFacto
     os.environ["HF_DATASETS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
     def asked(model: str, tasks: list[str], **more: Any) -> dict[str, Any]:
-        found = simple_evaluate(
-            model=model,
-            model_args={"pretrained": str(directory), **more},
-            tasks=tasks,
-            task_manager=TaskManager(include_path=str(sets), include_defaults=False),
-            device="cpu",
-            batch_size=4,
+        options = {"pretrained": str(directory), "device": "cpu", "batch_size": 4, **more}
+        found = lm_eval.evaluate(
+            lm=get_model(model).create_from_arg_obj(options),
+            task_dict=TaskManager(include_path=str(sets), include_defaults=False).load(tasks),
             bootstrap_iters=0,
         )
         return {kind: found[kind] for kind in ("results", "samples")}
@@ -252,8 +250,6 @@ def test_a_model_that_reads_both_ways_is_asked_so(model: Transformer, tokenizer:
 
 
 def test_lm_eval_knows_our_models_beside_its_own() -> None:
-    from lm_eval.api.registry import get_model
-
     import textus.evaluation.lm_eval as command_line
 
     assert get_model("textus") is TextusLM is command_line.KNOWN

@@ -6,7 +6,7 @@ once, and the answers go on from what the cache holds of it; and so do all quest
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,10 @@ _WORTH_SHARING = 24
 """Tokens that must be spared before a common beginning is read by itself."""
 _SLACK = 8
 """By how many tokens questions read together may differ; what is not shared is read with each answer."""
+_ENOUGH = 1_024
+"""Tokens that keep a processor busy: where questions of one length have so many, no others are read with them."""
+_PADDING = 1.15
+"""By how much the longest of the rows that are read together may exceed the shortest, but for a token or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +96,6 @@ class _Start:
         model.encode(_tensor(model, tokens[None]), cache=cache, attention="causal")
         return cls(tokens, cache)
 
-    def copies(self, model: Transformer, rows: int, capacity: int) -> KeyValueCache:
-        """Return a cache of `rows` rows, with room for `capacity` positions, that begins with the start."""
-        return widened(model, self.cache, torch.zeros(rows, dtype=torch.long), capacity)
-
 
 def widened(
     model: Transformer, cache: KeyValueCache | None, rows: Int[Tensor, " rows"], capacity: int
@@ -135,7 +135,7 @@ def _batches(
             (len(batch) + 1) * (head - start) + more * (wider - head) > batch_tokens
             or (uses_cache and more > most_rows(wider))
             or bool(shared[number]) != bool(shared[batch[0]])
-            or shared[batch[0]] - shared[number] > _SLACK
+            or shared[batch[0]] - shared[number] > (_SLACK if len(batch) * (head - start) < _ENOUGH else 0)
         )
         if full:
             yield _Batch(batch, shared[batch[-1]])
@@ -171,21 +171,39 @@ def _most_rows(model: Transformer) -> Callable[[int], int]:
     return lambda length: max(1, _CACHE_BYTES // (position * length))
 
 
-def _read(model: Transformer, start: _Start, groups: list[list[Ask]], shared: int) -> Iterable[Told]:
+def _read(model: Transformer, start: _Start, groups: list[list[Ask]], shared: int) -> list[Told]:
     """Read groups whose rows share their first `shared` tokens, and tell of each row."""
     rows = [ask for group in groups for ask in group]
-    begun = len(start.tokens)
-    capacity = max(len(ask.tokens) for ask in rows) - 1
-    cache: KeyValueCache | None = None
+    begun, cache = len(start.tokens), start.cache
+    owners = np.zeros(len(rows), np.int64)
     if shared > begun:
         heads = np.stack([group[0].tokens[begun:shared] for group in groups])
-        cache = start.copies(model, len(groups), shared)
+        cache = widened(model, cache, torch.zeros(len(groups), dtype=torch.long), shared)
         model.encode(_tensor(model, heads), cache=cache, attention="causal")
-        owners = torch.from_numpy(np.repeat(np.arange(len(groups)), [len(group) for group in groups]))
-        cache, begun = widened(model, cache, owners, capacity), shared
-    elif begun:
-        cache = start.copies(model, len(rows), capacity)
-    return _tell(model, rows, begun, cache)
+        owners, begun = np.repeat(np.arange(len(groups)), [len(group) for group in groups]), shared
+    found: dict[int, Told] = {}
+    for alike in _alike([len(ask.tokens) - begun for ask in rows]):
+        part = [rows[number] for number in alike]
+        capacity = max(len(ask.tokens) for ask in part) - 1
+        of_part = widened(model, cache, torch.from_numpy(owners[alike]), capacity) if cache else None
+        found.update(zip(alike, _tell(model, part, begun, of_part), strict=True))
+    return [found[number] for number in range(len(rows))]
+
+
+def _alike(sizes: Sequence[int]) -> Iterator[list[int]]:
+    """Put rows together that are nearly of one size, the longest first.
+
+    >>> list(_alike([2, 40, 3, 37, 20]))
+    [[1, 3], [4], [2, 0]]
+    """
+    part: list[int] = []
+    for number in sorted(range(len(sizes)), key=lambda number: -sizes[number]):
+        if part and sizes[part[0]] > _PADDING * sizes[number] + 2:
+            yield part
+            part = []
+        part.append(number)
+    if part:
+        yield part
 
 
 def _tell(model: Transformer, rows: list[Ask], begun: int, cache: KeyValueCache | None) -> Iterator[Told]:
