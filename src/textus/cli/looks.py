@@ -85,14 +85,16 @@ def run(options: argparse.Namespace, texts: Sequence[str], config: CorpusConfig)
 
 
 def _surprise(options: argparse.Namespace, texts: Sequence[str], where: dict[str, Any]) -> None:
-    from textus.evaluation.surprise_page import page
+    from textus.evaluation.surprise_page import page, summary
     from textus.verbs.load import load
     from textus.verbs.surprise import surprise
 
     opened = load(options.model, device=options.device)
     found = surprise(opened, texts, page=options.surprise, **where)
     values = {"page": options.surprise, **found.as_dict(opened.tokenizer)}
-    _show(options, page(found, opened.tokenizer, Path(options.model).name), values)
+    if options.report:
+        _write(options, page(found, opened.tokenizer, Path(options.model).name))
+    show(options, summary(found, opened.tokenizer).text(), values)
 
 
 def _probe(options: argparse.Namespace, texts: Sequence[str]) -> None:
