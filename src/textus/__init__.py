@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from textus.tokenizer.tokenizer import Tokenizer
     from textus.training.config import TrainConfig
     from textus.verbs.ablate import ablate
+    from textus.verbs.adapt import adapt
     from textus.verbs.calibration import calibration
     from textus.verbs.chat import chat
     from textus.verbs.clean import clean
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from textus.verbs.fill import fill
     from textus.verbs.generate import generate, stream
     from textus.verbs.inspect import inspect
+    from textus.verbs.label import label
     from textus.verbs.load import load
     from textus.verbs.pack import pack
     from textus.verbs.plan import plan
@@ -104,6 +106,7 @@ _PLACES = {
     "Transformer": "model.transformer",
     "Windows": "dataset.pack",
     "ablate": "verbs.ablate",
+    "adapt": "verbs.adapt",
     "calibration": "verbs.calibration",
     "chat": "verbs.chat",
     "clean": "verbs.clean",
@@ -116,6 +119,7 @@ _PLACES = {
     "fill": "verbs.fill",
     "generate": "verbs.generate",
     "inspect": "verbs.inspect",
+    "label": "verbs.label",
     "load": "verbs.load",
     "pack": "verbs.pack",
     "plan": "verbs.plan",
@@ -166,6 +170,7 @@ __all__ = [
     "Windows",
     "__version__",
     "ablate",
+    "adapt",
     "calibration",
     "chat",
     "clean",
@@ -178,6 +183,7 @@ __all__ = [
     "fill",
     "generate",
     "inspect",
+    "label",
     "load",
     "pack",
     "plan",

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from textus import storage
+from textus.checkpoint import headed
 from textus.checkpoint.families import from_qwen3, from_qwen3_weights, to_qwen3, to_qwen3_weights
 from textus.checkpoint.modernbert import (
     ARCHITECTURE,
@@ -24,6 +25,7 @@ from textus.checkpoint.modernbert import (
 from textus.checkpoint.training_state import KIND as TRAINING_KIND
 from textus.errors import CheckpointError
 from textus.model.config import ModelConfig
+from textus.model.headed import Headed
 from textus.model.transformer import Transformer
 from textus.tokenizer.tokenizer import Tokenizer
 
@@ -71,13 +73,19 @@ def write_model(
     with storage.refusals(directory):
         is_encoder = config.family == "modernbert"
         written = (to_modernbert if is_encoder else to_qwen3)(config, tokenizer.end, dtype)
+        if isinstance(model, Headed):
+            written = headed.to_config(written, model)
+            headed.write_modules(directory, model)
         storage.write_json(directory / CONFIG, written)
         storage.write_json(directory / GENERATION, generation_config(tokenizer, generation or {}))
         storage.write_json(directory / PROVENANCE, dict(provenance))
         tokenizer.save(directory, config.context_length)
         state = {name: value.detach().cpu() for name, value in (weights or model.state_dict()).items()}
         # the metadata is what transformers asks for
-        weights = (to_modernbert_weights if is_encoder else to_qwen3_weights)(state, config)
+        if isinstance(model, Headed):
+            weights = headed.to_weights(state, model)
+        else:
+            weights = (to_modernbert_weights if is_encoder else to_qwen3_weights)(state, config)
         save_file(weights, directory / WEIGHTS, metadata={"format": "pt"})
         # safetensors lets nobody else read what it writes
         (directory / WEIGHTS).chmod((directory / CONFIG).stat().st_mode)
@@ -113,8 +121,13 @@ def load_model(directory: Path, device: torch.device | str = "cpu", dtype: torch
     directory = Path(directory)
     if not directory.is_dir():
         raise CheckpointError(f"{directory}: no such directory", hint="give the directory of a trained model")
+    values = _config_values(directory)
     with torch.device("meta"):
-        model = Transformer(read_config(directory))
+        model = (
+            Headed(*headed.from_config(values, directory / CONFIG))
+            if headed.is_headed(values)
+            else Transformer(read_config(directory))
+        )
     model.load_state_dict(_read_state(directory, model), assign=True)
     model.tie()
     return model.requires_grad_().to(device=device, dtype=dtype).eval()
@@ -143,7 +156,18 @@ def read_weights(directory: Path, model: Transformer) -> dict[str, Tensor]:
 
 
 def read_config(directory: Path) -> ModelConfig:
-    """Read the shape of the model in a directory."""
+    """Read the shape of the language model in a directory."""
+    values = _config_values(directory)
+    if headed.is_headed(values):
+        raise CheckpointError(
+            f"{directory}: a model that was adapted to label or compare texts, which predicts no tokens",
+            hint="give the model that it was made from",
+        )
+    read = from_modernbert if values.get("architectures") == [ARCHITECTURE] else from_qwen3
+    return read(values, directory / CONFIG)
+
+
+def _config_values(directory: Path) -> dict[str, Any]:
     if not (directory / CONFIG).is_file():
         raise CheckpointError(
             f"{directory / CONFIG}: no such file, so this is no model's directory",
@@ -152,15 +176,17 @@ def read_config(directory: Path) -> ModelConfig:
     values = storage.read_json(directory / CONFIG, CheckpointError)
     if not isinstance(values, dict):
         raise CheckpointError(f"{directory / CONFIG}: not a model's config", hint="give the directory of a model")
-    read = from_modernbert if values.get("architectures") == [ARCHITECTURE] else from_qwen3
-    return read(values, directory / CONFIG)
+    return values
 
 
 def _read_state(directory: Path, model: Transformer) -> dict[str, Tensor]:
     """Read the weights by our names, and hold their shapes against those of `model`."""
     path = directory / WEIGHTS
-    by_our_names = from_modernbert_weights if model.config.family == "modernbert" else from_qwen3_weights
-    state = by_our_names(_read_weights(directory), model.config, path)
+    if isinstance(model, Headed):
+        state = headed.from_weights(_read_weights(directory), model, path)
+    else:
+        by_our_names = from_modernbert_weights if model.config.family == "modernbert" else from_qwen3_weights
+        state = by_our_names(_read_weights(directory), model.config, path)
     for name, wanted in model.own_parameters().items():
         if state[name].shape != wanted.shape:
             raise CheckpointError(

@@ -113,20 +113,24 @@ def from_modernbert(values: Mapping[str, Any], path: Path) -> ModelConfig:
     )
 
 
-def to_modernbert_weights(state: Mapping[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
-    """Rename and join our weights; a tied head is not written twice."""
+def to_modernbert_weights(
+    state: Mapping[str, Tensor], config: ModelConfig, *, body_only: bool = False
+) -> dict[str, Tensor]:
+    """Rename and join our weights; a tied head is not written twice. `body_only` leaves out what reads the states."""
     return {
         theirs: torch.cat([state[name] for name in ours]) if len(ours) > 1 else state[ours[0]].contiguous()
-        for theirs, ours in _names(config).items()
+        for theirs, ours in _names(config, body_only).items()
         if not (theirs == "decoder.weight" and config.tied_embeddings)
     }
 
 
-def from_modernbert_weights(weights: Mapping[str, Tensor], config: ModelConfig, path: Path) -> dict[str, Tensor]:
+def from_modernbert_weights(
+    weights: Mapping[str, Tensor], config: ModelConfig, path: Path, *, body_only: bool = False
+) -> dict[str, Tensor]:
     """Rename and take apart theirs; raise `CheckpointError` naming `path` where one is missing or not ours to read."""
-    names = _names(config)
+    names = _names(config, body_only)
     if config.tied_embeddings:
-        del names["decoder.weight"]
+        names.pop("decoder.weight", None)
     found = renamed(weights, {theirs: theirs for theirs in names}, {"decoder.weight"} & set(weights), path)
     state: dict[str, Tensor] = {}
     for theirs, ours in names.items():
@@ -136,9 +140,9 @@ def from_modernbert_weights(weights: Mapping[str, Tensor], config: ModelConfig, 
     return state
 
 
-def _names(config: ModelConfig) -> dict[str, tuple[str, ...]]:
+def _names(config: ModelConfig, body_only: bool) -> dict[str, tuple[str, ...]]:
     """Return the names of ours that make up each of theirs."""
-    names = dict(_OUTSIDE)
+    names = {theirs: ours for theirs, ours in _OUTSIDE.items() if not body_only or theirs.startswith("model.")}
     for layer in range(config.num_layers):
         names |= {
             f"model.layers.{layer}.{theirs}": tuple(f"blocks.{layer}.{name}" for name in ours)

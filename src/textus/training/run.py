@@ -12,8 +12,7 @@ from textus import fingerprint, storage
 from textus.checkpoint import training_state
 from textus.checkpoint.checkpoint import load_weights
 from textus.dataset.loader import Loader
-from textus.dataset.mixture import Mixture
-from textus.dataset.pack import Windows
+from textus.dataset.rows import Rows
 from textus.errors import CheckpointError, DivergenceError, Interrupted
 from textus.model.transformer import Transformer
 from textus.objectives.causal import Causal
@@ -47,8 +46,8 @@ class Run:
     directory: Path
     model: Transformer
     tokenizer: Tokenizer
-    training: Windows | Mixture
-    validation: Windows
+    training: Rows
+    validation: Rows
     objective: Objective
     recipe: Recipe
     provenance: Mapping[str, Any]
