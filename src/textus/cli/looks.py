@@ -50,10 +50,19 @@ def check(options: argparse.Namespace) -> None:
     given = [f"--{name}" for name in LOOKS if getattr(options, name)]
     if len(given) > 1:
         raise ConfigError(f"{given[0]} and {given[1]} are two measurements", hint="ask for one, then for the other")
-    needed = {"--extrapolate": ("--context", options.extrapolate), "--probe-test": ("--probe", options.probe_test)}
+    needed = {
+        "--extrapolate": ("--context", options.extrapolate),
+        "--probe-test": ("--probe", options.probe_test),
+        "--labels": ("--probe", options.labels != "auto"),
+    }
     for name, (other, is_given) in needed.items():
         if is_given and other not in given:
             raise ConfigError(f"{name} says something about {other} only", hint=f"add {other}")
+    if options.stride != "auto" and given not in ([], ["--calibration"]):
+        raise ConfigError(f"--stride is about the scores, and {given[0]} has its own", hint="leave one of them out")
+    if options.probe and (options.items or options.split != "validation"):
+        what = options.items[0] if options.items else f"--split {options.split}"
+        raise ConfigError(f"{what}: --probe reads labelled texts alone", hint="name them by --probe and --probe-test")
     if options.by and given:
         raise ConfigError(f"--by is about the scores, and {given[0]} shows others", hint="leave one of them out")
 
@@ -75,13 +84,13 @@ def run(options: argparse.Namespace, texts: Sequence[str], config: CorpusConfig)
         from textus.evaluation.calibration import report
         from textus.verbs.calibration import calibration
 
-        found = calibration(options.model, texts, **where)
+        found = calibration(options.model, texts, stride=options.stride, **where)
         scores = [score.as_dict() for one in found for score in one.scores]
         _show(options, report(found), {"scores": scores, "calibrations": [one.as_dict() for one in found]})
     elif options.surprise:
         _surprise(options, texts, where)
     else:
-        _probe(options, texts)
+        _probe(options)
 
 
 def _surprise(options: argparse.Namespace, texts: Sequence[str], where: dict[str, Any]) -> None:
@@ -97,13 +106,9 @@ def _surprise(options: argparse.Namespace, texts: Sequence[str], where: dict[str
     show(options, summary(found, opened.tokenizer).text(), values)
 
 
-def _probe(options: argparse.Namespace, texts: Sequence[str]) -> None:
+def _probe(options: argparse.Namespace) -> None:
     from textus.verbs.probe import probe
 
-    if texts:
-        raise ConfigError(
-            f"{texts[0]}: --probe reads labelled texts alone", hint="name them by --probe and --probe-test"
-        )
     found = probe(
         options.model, options.probe, options.probe_test, column=options.labels, device=options.device,
         progress=console(),
