@@ -47,11 +47,29 @@ class Checkpoint:
     """The vocabulary that it was trained with."""
     provenance: dict[str, Any]
     """Where it came from; empty for a model that was made elsewhere."""
+    adapter: Path | None = None
+    """The directory of the adapter that it hears, if it hears one."""
 
     @property
     def config(self) -> ModelConfig:
         """The model's shape."""
         return self.model.config
+
+    @property
+    def manner(self) -> Path:
+        """Return the directory that says how it writes: that of its adapter, where this says so."""
+        told = self.adapter is not None and (self.adapter / GENERATION).is_file()
+        return self.adapter if told and self.adapter is not None else self.directory
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The tokens besides END that end a text, as `generation_config.json` says: a chat model has one of its own."""
+        path = self.manner / GENERATION
+        values = storage.read_json(path, CheckpointError) if path.is_file() else {}
+        named = values.get("eos_token_id") if isinstance(values, dict) else None
+        known = range(self.tokenizer.vocab_size)
+        ids = [token for token in (named if isinstance(named, list) else [named]) if type(token) is int]
+        return tuple(token for token in ids if token in known and token != self.tokenizer.end)
 
 
 def write_model(

@@ -153,3 +153,8 @@ def _names(config: ModelConfig) -> dict[str, str]:
         for ours, theirs in _LAYER.items()
     }
     return layers | {f"{ours}.weight": f"{theirs}.weight" for ours, theirs in _OUTSIDE.items()}
+
+
+def weight_names(config: ModelConfig) -> dict[str, str]:
+    """Return what other libraries call each of our weights, those of an adapter's base among them."""
+    return _names(config)

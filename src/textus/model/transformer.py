@@ -15,9 +15,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from textus.model.adapter import INSIDE
 from textus.model.aids import Aids
 from textus.model.attention import Attention, Sight, causal_bias, document_bias
-from textus.model.cache import KeyValueCache
+from textus.model.cache import KeyValueCache, Memory
 from textus.model.config import ModelConfig
 from textus.model.encoder import EncoderBlock, HeadTransform
 from textus.model.kernels import Starts, packs
@@ -49,7 +50,7 @@ class Block(nn.Module):
         added: Float[Tensor, "batch time hidden"] | None,
         rotation: Rotation,
         sight: Sight,
-        cache: KeyValueCache | None,
+        cache: KeyValueCache | Memory | None,
     ) -> tuple[Float[Tensor, "batch time hidden"], Float[Tensor, "batch time hidden"]]:
         """Return the state and what is still to be added to it, as they are taken.
 
@@ -160,6 +161,16 @@ class Transformer(nn.Module):
             cache.advance(time)
         return self.finish(x, added)
 
+    def encode_at(
+        self, tokens: Int[Tensor, " tokens"], positions: Int[Tensor, " tokens"], memory: Memory
+    ) -> Float[Tensor, "tokens hidden"]:
+        """Return the last states of tokens of any texts, each at its position in its own; `memory` holds the texts."""
+        x, added = self._embed(tokens[None])
+        rotation, sight = self._rotary.of(positions), Sight(None, True)
+        for block in self.blocks:
+            x, added = block(x, added, rotation, sight, memory)
+        return self.finish(x, added)[0]
+
     def _embed(self, tokens: Int[Tensor, "batch time"]) -> tuple[Tensor, Tensor | None]:
         """Return the first state, and what is still to be added to it."""
         x = self.embedding(tokens)
@@ -193,8 +204,13 @@ class Transformer(nn.Module):
         return KeyValueCache(self.config, batch, self.config.context_length, weight.device, compute_dtype(weight))
 
     def own_parameters(self) -> dict[str, nn.Parameter]:
-        """Return the parameters that make the model, each once, without those of the aids."""
-        return {name: value for name, value in self.named_parameters() if not name.startswith("aids.")}
+        """Return the parameters that make the model, each once, without those of aids and adapters."""
+        beside = self.beside_parameters()
+        return {name: value for name, value in self.named_parameters() if name not in beside}
+
+    def beside_parameters(self) -> dict[str, nn.Parameter]:
+        """Return the parameters of the aids, and of adapters."""
+        return {name: value for name, value in self.named_parameters() if name.startswith("aids.") or INSIDE in name}
 
     def parameter_roles(self) -> dict[str, Role]:
         """Say of each parameter what it is for; a head that is tied is an embedding."""
