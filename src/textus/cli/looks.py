@@ -131,6 +131,13 @@ def write_scores(
     _write(options, Report(f"Evaluation of {Path(options.model).name}", tuple(sections)))
 
 
+def write_words(options: argparse.Namespace, words: str) -> None:
+    """Write a page of what a terminal shows where one is asked for."""
+    from textus.report import Prose, Report
+
+    _write(options, Report(f"Evaluation of {Path(options.model).name}", (("Scores", Prose(words, verbatim=True)),)))
+
+
 def _show(options: argparse.Namespace, report: Report, values: dict[str, Any]) -> None:
     _write(options, report)
     show(options, report.text(), values)

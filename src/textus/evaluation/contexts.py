@@ -8,6 +8,7 @@ before.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +27,7 @@ from textus.evaluation.memory import Peak
 from textus.evaluation.perplexity import token_nats
 from textus.evaluation.targets import Targets
 from textus.model.config import ModelConfig
+from textus.model.rotary import Rotary
 from textus.model.transformer import Transformer
 from textus.objectives.measure import evaluating
 from textus.progress import SILENT, Progress, Task
@@ -81,15 +83,24 @@ def evaluate_contexts(
 
 
 def stretched(model: Transformer, length: int) -> Transformer:
-    """Return the same weights in a network of a longer context, its positions stretched as training would stretch them.
+    """Return the same network with a longer context, its positions stretched as training would stretch them.
 
-    Raises `ConfigError` where the positions of the model cannot be.
+    It shares its weights with `model`. Raises `ConfigError` where the positions of the model cannot be stretched.
     """
     with torch.device("meta"):
-        longer = Transformer(extended(model.config, ModelSettings(), length))
-    longer.load_state_dict(model.own_parameters(), strict=False, assign=True)
-    longer.tie()
-    return longer.eval()
+        shape = Transformer(extended(model.config, ModelSettings(), length))
+    mine = model.own_parameters()
+    if any(name in mine and mine[name].shape != wanted.shape for name, wanted in shape.own_parameters().items()):
+        raise ConfigError(
+            f"the model has learnt {model.config.context_length} positions, and there are none beyond them",
+            hint=f"give lengths up to {model.config.context_length}",
+        )
+    longer = copy.copy(model)
+    longer.config = shape.config
+    for name, value in vars(shape).items():
+        if isinstance(value, Rotary):
+            setattr(longer, name, value)
+    return longer
 
 
 def cache_bytes(config: ModelConfig, length: int, width: int) -> int:
