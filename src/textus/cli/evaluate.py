@@ -74,6 +74,7 @@ def run(arguments: Sequence[str]) -> None:
         progress=console(),
     )
     if options.tasks:
+        looks.write_words(options, task_words(found))
         show(options, task_words(found), found.as_dict())
         return
     lines = [
