@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-settings.register_profile("textus", deadline=None)  # how long one example takes on a busy machine says nothing
+# How long one example takes on a busy machine says nothing.
+settings.register_profile("textus", deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=500)  # make thorough
 settings.load_profile("textus")
 
 SMALL: dict[str, Any] = {

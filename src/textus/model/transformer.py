@@ -18,7 +18,7 @@ from torch.nn import functional
 from textus.model.adapter import INSIDE
 from textus.model.aids import Aids
 from textus.model.attention import Attention, Sight, causal_bias, document_bias
-from textus.model.cache import KeyValueCache
+from textus.model.cache import KeyValueCache, Memory
 from textus.model.config import ModelConfig
 from textus.model.encoder import EncoderBlock, HeadTransform
 from textus.model.kernels import Starts, packs
@@ -50,7 +50,7 @@ class Block(nn.Module):
         added: Float[Tensor, "batch time hidden"] | None,
         rotation: Rotation,
         sight: Sight,
-        cache: KeyValueCache | None,
+        cache: KeyValueCache | Memory | None,
     ) -> tuple[Float[Tensor, "batch time hidden"], Float[Tensor, "batch time hidden"]]:
         """Return the state and what is still to be added to it, as they are taken.
 
@@ -160,6 +160,16 @@ class Transformer(nn.Module):
         if cache is not None:
             cache.advance(time)
         return self.finish(x, added)
+
+    def encode_at(
+        self, tokens: Int[Tensor, " tokens"], positions: Int[Tensor, " tokens"], memory: Memory
+    ) -> Float[Tensor, "tokens hidden"]:
+        """Return the last states of tokens of any texts, each at its position in its own; `memory` holds the texts."""
+        x, added = self._embed(tokens[None])
+        rotation, sight = self._rotary.of(positions), Sight(None, True)
+        for block in self.blocks:
+            x, added = block(x, added, rotation, sight, memory)
+        return self.finish(x, added)[0]
 
     def _embed(self, tokens: Int[Tensor, "batch time"]) -> tuple[Tensor, Tensor | None]:
         """Return the first state, and what is still to be added to it."""
