@@ -70,13 +70,6 @@ def test_windows_of_the_old_text_have_their_share(here: Path) -> None:
     assert twice.names == ("new", "replay", "replay") and twice.weights == pytest.approx((0.375, 0.125, 0.5))
 
 
-def test_the_old_text_may_be_named(here: Path) -> None:
-    settings = {**FAST, "training.steps": 1, "replay.texts": ["my_texts/"], "replay.share": 0.5}
-    found = textus.adapt("runs/first", "other_texts/", method="continue", out="runs/third", settings=settings)
-    assert Path("runs/third/replay/shards/manifest.json").exists()
-    assert found.scores[-1].name == "old_bits_per_byte"
-
-
 def test_without_the_old_text_it_is_said_what_to_do(here: Path, tmp_path: Path) -> None:
     alone = shutil.copytree("runs/first", tmp_path / "alone", ignore=shutil.ignore_patterns("shards", "corpus"))
     with pytest.raises(ConfigError, match="what this model learnt from is not beside it") as refused:
@@ -87,3 +80,6 @@ def test_without_the_old_text_it_is_said_what_to_do(here: Path, tmp_path: Path) 
     with pytest.raises(ConfigError, match="given already"):
         settings = {**FAST, "training.start_from": "runs/first"}
         textus.adapt(alone, "other_texts/", method="continue", out=tmp_path / "again", settings=settings)
+    settings = {**FAST, "training.steps": 1, "replay.texts": ["my_texts/"], "replay.share": 0.5}
+    found = textus.adapt(alone, "other_texts/", method="continue", out=tmp_path / "out", settings=settings)
+    assert (tmp_path / "out/replay/shards/manifest.json").exists() and found.scores[-1].name == "old_bits_per_byte"

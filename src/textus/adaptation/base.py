@@ -41,13 +41,13 @@ def fingerprint_of(directory: Path) -> str:
     return fingerprint.of_parts(fingerprint.of_file(directory / name) for name in names)
 
 
-def open_base(directory: Path, template: str = "") -> Base:
+def open_base(directory: Path, template: str = "", device: str = "cpu") -> Base:
     """Open a model to be taught turns, as its own template writes them, or the one in the file `template`.
 
     Raises `ConfigError` for a model that does not write from left to right.
     """
     checkpoint.read_config(directory)  # refuses what predicts no tokens
-    opened = checkpoint.load(directory)
+    opened = checkpoint.load(directory, device)
     if (opened.config.attention, opened.config.prediction_offset) != ("causal", 1):
         raise ConfigError(
             f"{directory}: this model reads both ways and cannot write answers",

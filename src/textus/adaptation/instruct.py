@@ -23,6 +23,7 @@ from textus.errors import CorpusError, InputError, TokenizerError
 from textus.objectives.instruction import Instruction
 from textus.progress import Progress
 from textus.report import Prose, Report, Score, Section, Table
+from textus.training import machine
 
 _SHOWN = 3
 _QUESTIONS = 256
@@ -32,7 +33,8 @@ _QUESTIONS = 256
 def instruct(job: Job) -> Adapted:
     """Adapt the model of a job by conversations."""
     settings: InstructSettings = job.settings
-    base = open_base(job.checkpoint, settings.template)
+    device = machine.look(settings.training).device
+    base = open_base(job.checkpoint, settings.template, device)
     built = build(
         job, base, settings.data, ["instruct", settings.supervised], lambda parts: _deal(job, base, settings, parts)
     )
@@ -61,7 +63,7 @@ def instruct(job: Job) -> Adapted:
     after = kept_or_made(
         job.directory / "after.json",
         fingerprint.of_value([run.model_key, *asked]),
-        lambda: measure.of(checkpoint.load(job.directory)),
+        lambda: measure.of(checkpoint.load(job.directory, device)),
     )
     return _told(job, built, training, storage.read_json(job.directory / RECORD), before, after)
 

@@ -26,6 +26,7 @@ from textus.errors import CorpusError, InputError, TokenizerError
 from textus.objectives import preference as objective
 from textus.objectives.preference import NEEDS_REFERENCE, References
 from textus.report import Report, Score, Section, Table
+from textus.training import machine
 
 BETA = {"dpo": 0.1, "ipo": 0.1, "kto": 0.1, "simpo": 2.0, "orpo": 0.1}
 PREFERENCE_RATE = 0.1
@@ -35,7 +36,8 @@ PREFERENCE_RATE = 0.1
 def preference(job: Job) -> Adapted:
     """Adapt the model of a job by pairs of answers."""
     settings: PreferenceSettings = job.settings
-    base = open_base(job.checkpoint, settings.template)
+    device = machine.look(settings.training).device
+    base = open_base(job.checkpoint, settings.template, device)
     built = build(job, base, settings.data, ["preference"], lambda parts: _deal(job, base, settings, parts))
     context, seed = base.opened.config.context_length, settings.training.seed
     training = Packed(built.part("train"), context, seed, together=2)
@@ -68,7 +70,7 @@ def preference(job: Job) -> Adapted:
     found = kept_or_made(
         job.directory / "after.json",
         fingerprint.of_value([run.model_key, built.key]),
-        lambda: {"sums": example_sums(checkpoint.load(job.directory).model, validation)[0].tolist()},
+        lambda: {"sums": example_sums(checkpoint.load(job.directory, device).model, validation)[0].tolist()},
     )
     after = scores(np.array(found["sums"]), sums, counts, validation)
     return _told(job, built, storage.read_json(job.directory / RECORD), before, after)

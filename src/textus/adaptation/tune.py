@@ -195,6 +195,8 @@ class Tuning:
             if self.lora.rank:
                 self._write_adapter(partial / ADAPTER, run.model)
             storage.write_json(partial / RECORD, record)
+        if not self.lora.rank and (self.directory / ADAPTER).is_dir():
+            storage.discard(self.directory / ADAPTER)  # of an earlier job here: it does not speak for these weights
 
     def _say_how_it_ends(self, directory: Path) -> None:
         turns = self.base.turns
