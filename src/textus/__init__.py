@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from textus.verbs.evaluate import evaluate
     from textus.verbs.fill import fill
     from textus.verbs.generate import generate, stream
+    from textus.verbs.import_ import import_
     from textus.verbs.inspect import inspect
     from textus.verbs.load import load
     from textus.verbs.pack import pack
@@ -107,6 +108,7 @@ _PLACES = {
     "evaluate": "verbs.evaluate",
     "fill": "verbs.fill",
     "generate": "verbs.generate",
+    "import_": "verbs.import_",
     "inspect": "verbs.inspect",
     "load": "verbs.load",
     "pack": "verbs.pack",
@@ -164,6 +166,7 @@ __all__ = [
     "evaluate",
     "fill",
     "generate",
+    "import_",
     "inspect",
     "load",
     "pack",

@@ -8,19 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from textus import storage
-from textus.checkpoint.families import from_qwen3, from_qwen3_weights, to_qwen3, to_qwen3_weights
-from textus.checkpoint.modernbert import (
-    ARCHITECTURE,
-    from_modernbert,
-    from_modernbert_weights,
-    to_modernbert,
-    to_modernbert_weights,
-)
+from textus.checkpoint import families
+from textus.checkpoint import weights as stored
+from textus.checkpoint.layout import left_out
 from textus.checkpoint.training_state import KIND as TRAINING_KIND
 from textus.errors import CheckpointError
 from textus.model.config import ModelConfig
@@ -29,7 +23,7 @@ from textus.tokenizer.tokenizer import Tokenizer
 
 KIND = "checkpoint"
 """What the manifest of a sealed model directory says it is."""
-CONFIG, WEIGHTS, PROVENANCE = "config.json", "model.safetensors", "provenance.json"
+CONFIG, WEIGHTS, PROVENANCE = "config.json", stored.WEIGHTS, "provenance.json"
 GENERATION = "generation_config.json"
 
 
@@ -45,6 +39,8 @@ class Checkpoint:
     """The vocabulary that it was trained with."""
     provenance: dict[str, Any]
     """Where it came from; empty for a model that was made elsewhere."""
+    left_out: tuple[str, ...] = ()
+    """What its directory holds and nothing here reads: weights of other heads, and settings for training alone."""
 
     @property
     def config(self) -> ModelConfig:
@@ -69,34 +65,39 @@ def write_model(
     assert tokenizer.vocab_size <= config.vocab_size, "the tokenizer knows tokens that the model does not"
     dtype = str(model.embedding.weight.dtype).removeprefix("torch.")
     with storage.refusals(directory):
-        is_encoder = config.family == "modernbert"
-        written = (to_modernbert if is_encoder else to_qwen3)(config, tokenizer.end, dtype)
-        storage.write_json(directory / CONFIG, written)
+        tokens = {"bos_token_id": tokenizer.begin, "eos_token_id": tokenizer.end, "pad_token_id": tokenizer.padding}
+        storage.write_json(directory / CONFIG, families.to_config(config, tokens, dtype))
         storage.write_json(directory / GENERATION, generation_config(tokenizer, generation or {}))
         storage.write_json(directory / PROVENANCE, dict(provenance))
         tokenizer.save(directory, config.context_length)
         state = {name: value.detach().cpu() for name, value in (weights or model.state_dict()).items()}
         # the metadata is what transformers asks for
-        weights = (to_modernbert_weights if is_encoder else to_qwen3_weights)(state, config)
-        save_file(weights, directory / WEIGHTS, metadata={"format": "pt"})
+        save_file(families.to_weights(state, config), directory / WEIGHTS, metadata={"format": "pt"})
         # safetensors lets nobody else read what it writes
         (directory / WEIGHTS).chmod((directory / CONFIG).stat().st_mode)
 
 
 def generation_config(tokenizer: Tokenizer, sampling: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what transformers reads about generating: the token that ends a text, and the defaults of `sampling`."""
-    return {"bos_token_id": tokenizer.end, "eos_token_id": tokenizer.end, "pad_token_id": tokenizer.end, **sampling}
+    """Return what transformers reads about generating: the tokens that end a text, and the defaults of `sampling`."""
+    ends = [tokenizer.end, *tokenizer.stops]
+    return {
+        "bos_token_id": tokenizer.begin,
+        "eos_token_id": ends if tokenizer.stops else tokenizer.end,
+        "pad_token_id": tokenizer.padding,
+        **sampling,
+    }
 
 
 def load(directory: Path, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> Checkpoint:
-    """Open a model directory; `dtype` None keeps the format that the weights are stored in.
+    """Open a model directory, of ours or of any family that is known.
 
-    A directory of ours must be as its manifest says; one that was made elsewhere has none. Raises `CheckpointError`
-    saying which file is missing, damaged, or of a kind that is not read.
+    `dtype` None keeps the format in which we have stored the weights, and takes those of others as float32. A directory
+    of ours must be as its manifest says; one that was made elsewhere has none. Raises `CheckpointError` saying which
+    file is missing, damaged, or of a kind that is not read.
     """
     directory = Path(directory)
     settled(directory)
-    model = load_model(directory, device, dtype)
+    model, left = _load(directory, device, dtype)
     tokenizer = Tokenizer.load(directory)
     if tokenizer.vocab_size > model.config.vocab_size:
         raise CheckpointError(
@@ -105,19 +106,28 @@ def load(directory: Path, device: torch.device | str = "cpu", dtype: torch.dtype
         )
     path = directory / PROVENANCE
     origin = storage.read_json(path, CheckpointError) if path.exists() else {}
-    return Checkpoint(directory, model, tokenizer, origin)
+    return Checkpoint(directory, model, tokenizer, origin, tuple(left))
 
 
 def load_model(directory: Path, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> Transformer:
     """Open only the network of a model directory, in evaluation mode."""
-    directory = Path(directory)
+    return _load(Path(directory), device, dtype)[0]
+
+
+def _load(directory: Path, device: torch.device | str, dtype: torch.dtype | None) -> tuple[Transformer, list[str]]:
+    """Open the network of a directory; return what was left out of it as well."""
     if not directory.is_dir():
         raise CheckpointError(f"{directory}: no such directory", hint="give the directory of a trained model")
+    values = _config_values(directory)
     with torch.device("meta"):
-        model = Transformer(read_config(directory))
-    model.load_state_dict(_read_state(directory, model), assign=True)
+        model = Transformer(families.from_config(values, directory / CONFIG))
+    state, left = _read_state(directory, model)
+    model.load_state_dict(state, assign=True)
     model.tie()
-    return model.requires_grad_().to(device=device, dtype=dtype).eval()
+    if dtype is None and not (directory / PROVENANCE).exists():
+        dtype = torch.float32
+    settings = left_out(families.layout_of(values, directory / CONFIG), values)
+    return model.requires_grad_().to(device=device, dtype=dtype).eval(), [*settings, *left]
 
 
 def settled(directory: Path) -> None:
@@ -134,16 +144,20 @@ def settled(directory: Path) -> None:
 def load_weights(directory: Path, model: Transformer) -> None:
     """Put the weights of a model directory into a model that stands, in place: an optimizer keeps hold of them."""
     # what is the model's is all there: it has been looked at; what only training has is kept elsewhere
-    model.load_state_dict(_read_state(directory, model), strict=False)
+    model.load_state_dict(_read_state(directory, model)[0], strict=False)
 
 
 def read_weights(directory: Path, model: Transformer) -> dict[str, Tensor]:
     """Read the weights of a model directory by our names, their shapes checked against those of `model`."""
-    return _read_state(directory, model)
+    return _read_state(directory, model)[0]
 
 
 def read_config(directory: Path) -> ModelConfig:
     """Read the shape of the model in a directory."""
+    return families.from_config(_config_values(directory), directory / CONFIG)
+
+
+def _config_values(directory: Path) -> dict[str, Any]:
     if not (directory / CONFIG).is_file():
         raise CheckpointError(
             f"{directory / CONFIG}: no such file, so this is no model's directory",
@@ -152,40 +166,19 @@ def read_config(directory: Path) -> ModelConfig:
     values = storage.read_json(directory / CONFIG, CheckpointError)
     if not isinstance(values, dict):
         raise CheckpointError(f"{directory / CONFIG}: not a model's config", hint="give the directory of a model")
-    read = from_modernbert if values.get("architectures") == [ARCHITECTURE] else from_qwen3
-    return read(values, directory / CONFIG)
+    return values
 
 
-def _read_state(directory: Path, model: Transformer) -> dict[str, Tensor]:
-    """Read the weights by our names, and hold their shapes against those of `model`."""
+def _read_state(directory: Path, model: Transformer) -> tuple[dict[str, Tensor], list[str]]:
+    """Read the weights by our names, and hold their shapes against those of `model`; name those that are left out."""
     path = directory / WEIGHTS
-    by_our_names = from_modernbert_weights if model.config.family == "modernbert" else from_qwen3_weights
-    state = by_our_names(_read_weights(directory), model.config, path)
+    state, left = families.from_weights(stored.read(directory), model.config, path)
+    if "positions.weight" in state:  # a model that goes on at a shorter context has no use for the others
+        state["positions.weight"] = state["positions.weight"][: model.config.context_length]
     for name, wanted in model.own_parameters().items():
         if state[name].shape != wanted.shape:
             raise CheckpointError(
                 f"{path}: {name} has shape {list(state[name].shape)}, and the config says {list(wanted.shape)}",
                 hint="config.json and weights must belong together",
             )
-    return state
-
-
-def _read_weights(directory: Path) -> dict[str, Tensor]:
-    path = directory / WEIGHTS
-    if not path.is_file():
-        pickles = sorted(file.name for file in directory.iterdir() if file.suffix in (".bin", ".pt", ".pth", ".ckpt"))
-        if pickles:
-            raise CheckpointError(
-                f"{directory}: its weights are a pickle ({pickles[0]}), which can run code when it is opened",
-                hint=f"convert it to {WEIGHTS} where you trust it",
-            )
-        if (directory / f"{WEIGHTS}.index.json").exists():
-            raise CheckpointError(
-                f"{directory}: its weights are in several files", hint=f"join them into one {WEIGHTS}"
-            )
-        raise CheckpointError(f"{path}: no such file", hint="give the directory of a trained model")
-    try:
-        weights: dict[str, Tensor] = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: damaged: {error}", hint="restore it, or train again") from None
-    return weights
+    return state, left

@@ -14,9 +14,9 @@ Cut = Literal["refuse", "start", "end"]
 
 
 def framed(model: Transformer, tokenizer: Tokenizer, prompt: str | Sequence[int], cut: Cut = "refuse") -> list[int]:
-    """Return the tokens of the prompt behind END, or say why the model cannot continue them.
+    """Return the tokens of the prompt behind the one that begins texts, or say why the model cannot continue them.
 
-    Text that looks like a special token is ordinary text; ids that begin with END stay as they are.
+    Text that looks like a special token is ordinary text; ids that begin with that token stay as they are.
     """
     config = model.config
     if (config.attention, config.prediction_offset) != ("causal", 1):
@@ -31,7 +31,7 @@ def framed(model: Transformer, tokenizer: Tokenizer, prompt: str | Sequence[int]
             f"the prompt holds token {strange[0]}; the model knows 0 to {known - 1}",
             hint="make the tokens with the model's own tokenizer",
         )
-    if tokens[:1] == [tokenizer.end]:
+    if tokens[:1] == [tokenizer.begin]:
         tokens = tokens[1:]
     excess = len(tokens) + 1 - config.context_length
     if excess > 0 and cut == "refuse":
@@ -41,4 +41,4 @@ def framed(model: Transformer, tokenizer: Tokenizer, prompt: str | Sequence[int]
         )
     if excess > 0:
         tokens = tokens[excess:] if cut == "start" else tokens[:-excess]
-    return [tokenizer.end, *tokens]
+    return [tokenizer.begin, *tokens]
