@@ -33,7 +33,8 @@ _NOTES = frozenset({
     "num_beams", "temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "length_penalty",
     "no_repeat_ngram_size", "num_return_sequences", "diversity_penalty", "num_beam_groups", "early_stopping",
     "attn_implementation", "_attn_implementation", "_attn_implementation_autoset", "transformers.js_config",
-    "is_llama_config", "unsloth_version", "unsloth_fixed",
+    "is_llama_config", "unsloth_version", "unsloth_fixed", "num_labels", "_num_labels", "output_past",
+    "max_sequence_length", "return_dict_in_generate", "output_scores", "remove_invalid_values",
 })  # fmt: skip
 """Keys that any config may have, and that change nothing of what a trained model computes."""
 
