@@ -213,7 +213,7 @@ def clean(path: Path) -> None:
         ("features", "features"),
         ("identify", "language"),
         ("count", "privacy"),
-        ("band_keys", "signatures"),
+        ("keys_of", "signatures"),
         ("content_digests", "digests"),
         ("candidate_lines", "lines"),
     ):
@@ -240,9 +240,8 @@ def parts(path: Path) -> None:
     from textus.corpus.deduplicate import content_digests
     from textus.corpus.duplicates.candidates import candidate_pairs, merged
     from textus.corpus.duplicates.config import DuplicatesConfig
-    from textus.corpus.duplicates.minhash import band_keys
-    from textus.corpus.duplicates.search import joined
-    from textus.corpus.duplicates.verify import overlaps, shingle_sets
+    from textus.corpus.duplicates.minhash import keys_of
+    from textus.corpus.duplicates.verify import distinct, kept_bits, overlaps
     from textus.tokenizer.config import TokenizerConfig
     from textus.tokenizer.train import train_tokenizer
 
@@ -251,21 +250,24 @@ def parts(path: Path) -> None:
     num_bytes, clock, config = sum(sizes), Clock(), DuplicatesConfig(bands=BANDS, rows=ROWS, words=WORDS)
 
     def sign() -> tuple[Any, Any]:
-        keys = [band_keys(batch, config) for batch in text_batches(texts)]
-        return np.concatenate(keys), np.unique(
-            np.frombuffer(content_digests(text.encode("utf-8", "surrogatepass") for text in texts), "S16")
-        )
+        keys, runs, sizes = [], [], [np.zeros(1, np.int64)]
+        for batch in text_batches(texts):
+            hashes, offsets = batch.ngrams(WORDS)
+            keys.append(keys_of(hashes, offsets, config))
+            runs.append(kept_bits(hashes))
+            sizes.append(np.diff(offsets))
+        np.unique(np.frombuffer(content_digests(text.encode("utf-8", "surrogatepass") for text in texts), "S16"))
+        return np.concatenate(keys), (np.concatenate(runs), np.cumsum(np.concatenate(sizes)))
 
-    def compare(keys: Any) -> Any:
+    def compare(keys: Any, runs: Any, offsets: Any) -> Any:
         pairs = merged(candidate_pairs(column, np.arange(len(texts)), config) for column in keys.T)
         numbers, places = np.unique(pairs, return_inverse=True)
-        sets = joined(
-            shingle_sets(batch, WORDS) for batch in text_batches(texts[number] for number in numbers.tolist())
-        )
+        own = [runs[offsets[number] : offsets[number + 1]] for number in numbers.tolist()]
+        sets = distinct(np.concatenate(own), np.cumsum([0, *map(len, own)]))
         return overlaps(places.reshape(-1, 2), *sets)
 
-    keys, _ = clock("signatures and digests", sign)()
-    found = clock("candidates and their comparison", compare)(keys)
+    keys, runs = clock("signatures and digests", sign)()
+    found = clock("candidates and their comparison", compare)(keys, *runs)
     some, most = [], 10_000_000
     for text, size in zip(texts, sizes, strict=True):
         some.append(text)

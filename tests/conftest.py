@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 import shlex
 from collections.abc import Iterator
@@ -152,3 +153,36 @@ def both_ways(tmp_path_factory: pytest.TempPathFactory) -> Path:
             textus.train("my_texts/", out=f"runs/{name}", settings={**SMALL, "objective.name": name})
     torch.set_num_threads(before)
     return folder
+
+
+def wide(config: Any) -> Any:
+    """Make a network with weights eight times as large: what it predicts hangs on all that it reads."""
+    import torch
+
+    from textus.model.transformer import Transformer
+
+    made = Transformer(config, seed=1).eval()
+    with torch.no_grad():
+        for parameter in made.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(8)
+    return made
+
+
+@pytest.fixture(scope="module")
+def context_length(model: Any) -> int:
+    """Of `encoder` and `hybrid`; a module that needs another has a fixture of this name."""
+    return int(model.config.context_length)
+
+
+@pytest.fixture(scope="module")
+def encoder(model: Any, context_length: int) -> Any:
+    """A network of random weights in the shape of ModernBERT, over the vocabulary of `model`."""
+    shape = {"attention": "bidirectional", "prediction_offset": 0, "num_kv_heads": 4, "family": "modernbert"}
+    return wide(dataclasses.replace(model.config, **shape, context_length=context_length))
+
+
+@pytest.fixture(scope="module")
+def hybrid(model: Any, context_length: int) -> Any:
+    """The same in the shape of `model`, but reading both ways."""
+    return wide(dataclasses.replace(model.config, reads_both_ways=True, context_length=context_length))

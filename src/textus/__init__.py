@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from textus.tokenizer.tokenizer import Tokenizer
     from textus.training.config import TrainConfig
     from textus.verbs.ablate import ablate
+    from textus.verbs.adapt import adapt
+    from textus.verbs.calibration import calibration
     from textus.verbs.chat import chat
     from textus.verbs.clean import clean
     from textus.verbs.compare import Compared, compare
@@ -52,15 +54,20 @@ if TYPE_CHECKING:
     from textus.verbs.demo import demo
     from textus.verbs.embed import embed
     from textus.verbs.evaluate import evaluate
+    from textus.verbs.evaluate_contexts import evaluate_contexts
+    from textus.verbs.evaluate_parts import evaluate_parts
     from textus.verbs.fill import fill
     from textus.verbs.generate import generate, stream
     from textus.verbs.import_ import import_
     from textus.verbs.inspect import inspect
+    from textus.verbs.label import label
     from textus.verbs.load import load
     from textus.verbs.pack import pack
     from textus.verbs.plan import plan
+    from textus.verbs.probe import probe
     from textus.verbs.score import score
     from textus.verbs.settings import RunSettings
+    from textus.verbs.surprise import surprise
     from textus.verbs.tokenize import tokenize
     from textus.verbs.train import TrainResult, train
 
@@ -100,22 +107,29 @@ _PLACES = {
     "Transformer": "model.transformer",
     "Windows": "dataset.pack",
     "ablate": "verbs.ablate",
+    "adapt": "verbs.adapt",
+    "calibration": "verbs.calibration",
     "chat": "verbs.chat",
     "clean": "verbs.clean",
     "compare": "verbs.compare",
     "demo": "verbs.demo",
     "embed": "verbs.embed",
     "evaluate": "verbs.evaluate",
+    "evaluate_contexts": "verbs.evaluate_contexts",
+    "evaluate_parts": "verbs.evaluate_parts",
     "fill": "verbs.fill",
     "generate": "verbs.generate",
     "import_": "verbs.import_",
     "inspect": "verbs.inspect",
+    "label": "verbs.label",
     "load": "verbs.load",
     "pack": "verbs.pack",
     "plan": "verbs.plan",
     "plan_contexts": "verbs.contexts",
+    "probe": "verbs.probe",
     "score": "verbs.score",
     "stream": "verbs.generate",
+    "surprise": "verbs.surprise",
     "tokenize": "verbs.tokenize",
     "train": "verbs.train",
 }
@@ -158,22 +172,29 @@ __all__ = [
     "Windows",
     "__version__",
     "ablate",
+    "adapt",
+    "calibration",
     "chat",
     "clean",
     "compare",
     "demo",
     "embed",
     "evaluate",
+    "evaluate_contexts",
+    "evaluate_parts",
     "fill",
     "generate",
     "import_",
     "inspect",
+    "label",
     "load",
     "pack",
     "plan",
     "plan_contexts",
+    "probe",
     "score",
     "stream",
+    "surprise",
     "tokenize",
     "train",
 ]

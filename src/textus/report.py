@@ -124,6 +124,8 @@ class Chart:
     x_name: str
     y_name: str
     lines: Mapping[str, Sequence[tuple[float, float]]]
+    doubling: bool = False
+    """Whether each doubling of x takes the same width; x is above 0 then."""
 
     def text(self) -> str:
         ends = [
@@ -209,12 +211,13 @@ _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 760, 320, 76, 40, 12, 12
 
 
 def _svg(chart: Chart) -> Iterator[str]:
-    points = [point for line in chart.lines.values() for point in line if all(map(math.isfinite, point))]
+    lines = {name: [(_scaled(chart, x), y) for x, y in line] for name, line in chart.lines.items()}
+    points = [point for line in lines.values() for point in line if all(map(math.isfinite, point))]
     yield f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{html.escape(chart.title)}">'
     if points:
         xs, ys = _span([x for x, _ in points]), _span([y for _, y in points])
         yield from _axes(chart, xs, ys)
-        for index, (name, line) in enumerate(chart.lines.items()):
+        for index, (name, line) in enumerate(lines.items()):
             colour = _COLOURS[index % len(_COLOURS)]
             path = " ".join(f"{_x(x, xs):.1f},{_y(y, ys):.1f}" for x, y in _thin(line) if math.isfinite(y))
             yield f'<polyline fill="none" stroke="{colour}" stroke-width="1.8" points="{path}"/>'
@@ -224,15 +227,30 @@ def _svg(chart: Chart) -> Iterator[str]:
     yield "</svg>"
 
 
+def _scaled(chart: Chart, x: float) -> float:
+    return math.log2(x) if chart.doubling else x
+
+
 def _axes(chart: Chart, xs: tuple[float, float], ys: tuple[float, float]) -> Iterator[str]:
     for step in range(6):
-        x, y = (low + (high - low) * step / 5 for low, high in (xs, ys))
+        y = ys[0] + (ys[1] - ys[0]) * step / 5
         yield f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{_y(y, ys):.1f}" y2="{_y(y, ys):.1f}" stroke="#8884"/>'
         yield f'<text x="{_LEFT - 6}" y="{_y(y, ys) + 4:.1f}" text-anchor="end">{number(y)}</text>'
-        yield f'<text x="{_x(x, xs):.1f}" y="{_HEIGHT - 22}" text-anchor="middle">{number(x)}</text>'
+    for place, shown in _marks(chart, xs):
+        yield f'<text x="{_x(place, xs):.1f}" y="{_HEIGHT - 22}" text-anchor="middle">{number(shown)}</text>'
     yield f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 5}" text-anchor="middle">{html.escape(chart.x_name)}</text>'
     turned = f'transform="rotate(-90 14 {_HEIGHT / 2})"'
     yield f'<text x="14" y="{_HEIGHT / 2}" text-anchor="middle" {turned}>{html.escape(chart.y_name)}</text>'
+
+
+def _marks(chart: Chart, xs: tuple[float, float]) -> Iterator[tuple[float, float]]:
+    """Yield where numbers stand on the x axis, and which: six evenly, or some powers of two."""
+    if not chart.doubling:
+        yield from ((x, x) for x in (xs[0] + (xs[1] - xs[0]) * step / 5 for step in range(6)))
+        return
+    first, last = math.ceil(xs[0]), math.floor(xs[1])
+    for power in range(first, last + 1, max(1, (last - first) // 8)):
+        yield power, 2**power if power >= 0 else 2.0**power
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:

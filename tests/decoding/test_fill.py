@@ -6,32 +6,15 @@ import pytest
 import torch
 from tokenizers import Tokenizer as Engine
 
-from textus.config import replace
 from textus.decoding.fill import MOST_BLANKS, blanked, fill
 from textus.decoding.unmask import unmask
 from textus.errors import ConfigError, InputError, TokenizerError
-from textus.model.transformer import Transformer
 from textus.tokenizer.tokenizer import Tokenizer
 
 
-def wide(config: Any) -> Transformer:
-    made = Transformer(config, seed=1).eval()
-    with torch.no_grad():
-        for parameter in made.parameters():
-            if parameter.dim() > 1:
-                parameter.mul_(8)
-    return made
-
-
 @pytest.fixture(scope="module")
-def encoder(model: Transformer) -> Transformer:
-    shape = {"attention": "bidirectional", "prediction_offset": 0, "num_kv_heads": 4, "family": "modernbert"}
-    return wide(type(model.config)(**{**vars(model.config), **shape, "context_length": 80}))
-
-
-@pytest.fixture(scope="module")
-def hybrid(model: Transformer) -> Transformer:
-    return wide(replace(model.config, {"reads_both_ways": True, "context_length": 80}))
+def context_length() -> int:
+    return 80
 
 
 @pytest.mark.parametrize("kind", ["encoder", "hybrid"])

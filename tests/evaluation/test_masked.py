@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch.nn import functional
 
-from textus.config import replace
 from textus.dataset.window import Origin, Window
 from textus.errors import ConfigError, CorpusError
 from textus.evaluation.masked import evaluate_bound, evaluate_masked
@@ -20,26 +19,6 @@ from textus.objectives.vocabulary import Vocabulary
 
 CONTEXT = 16
 WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "dogs"]
-
-
-def wide(config: Any) -> Transformer:
-    made = Transformer(config, seed=1).eval()
-    with torch.no_grad():
-        for parameter in made.parameters():
-            if parameter.dim() > 1:
-                parameter.mul_(8)
-    return made
-
-
-@pytest.fixture(scope="module")
-def encoder(model: Transformer) -> Transformer:
-    shape = {"attention": "bidirectional", "prediction_offset": 0, "num_kv_heads": 4, "family": "modernbert"}
-    return wide(type(model.config)(**{**vars(model.config), **shape}))
-
-
-@pytest.fixture(scope="module")
-def hybrid(model: Transformer) -> Transformer:
-    return wide(replace(model.config, {"reads_both_ways": True}))
 
 
 def documents(tokenizer: Any, sizes: list[int]) -> list[tuple[np.ndarray, int]]:

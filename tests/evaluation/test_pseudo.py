@@ -8,32 +8,15 @@ import pytest
 import torch
 
 from textus.checkpoint.checkpoint import write_model
-from textus.config import replace
 from textus.errors import ConfigError, InputError
 from textus.evaluation.pseudo import likelihood
-from textus.model.transformer import Transformer
 
 TEXTS = ["the quick brown foxes jumped", "dogs", "It's 12345 lazy dogs!"]
 
 
-def wide(config: Any) -> Transformer:
-    made = Transformer(config, seed=1).eval()
-    with torch.no_grad():
-        for parameter in made.parameters():
-            if parameter.dim() > 1:
-                parameter.mul_(8)
-    return made
-
-
 @pytest.fixture(scope="module")
-def encoder(model: Transformer) -> Transformer:
-    shape = {"attention": "bidirectional", "prediction_offset": 0, "num_kv_heads": 4, "family": "modernbert"}
-    return wide(type(model.config)(**{**vars(model.config), **shape, "context_length": 40}))
-
-
-@pytest.fixture(scope="module")
-def hybrid(model: Transformer) -> Transformer:
-    return wide(replace(model.config, {"reads_both_ways": True, "context_length": 40}))
+def context_length() -> int:
+    return 40
 
 
 @pytest.mark.parametrize("kind", ["encoder", "hybrid"])

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import textus
 from textus import config
 from textus.cli.main import main
 from textus.errors import NotComparable
+from textus.verbs.compare import verdict
 from textus.verbs.settings import kept_settings
 
 A, B, SMALLER, ELSEWHERE = (Path("runs") / name for name in ("first", "second", "smaller", "elsewhere"))
@@ -110,3 +113,51 @@ def test_what_makes_no_comparison_is_said(models: list[Path], texts: Any, messag
 def test_a_metric_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(A), str(B), "--metric", "speed"]) == 2
     assert "invalid choice" in capsys.readouterr().err
+
+
+def test_models_that_read_both_ways_are_compared_by_what_belongs_to_them(
+    both_ways: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(both_ways / "runs")
+    with pytest.raises(NotComparable, match="masked reads both ways") as refused:
+        textus.compare(["hybrid", "masked"])
+    assert "bits_per_byte_bound" in refused.value.hint and "masked_loss" in refused.value.hint
+    found = textus.compare(["masked", "diffusion"], metric="masked_loss")
+    scores = [textus.evaluate(one).score("masked_loss").value for one in ("masked", "diffusion")]
+    assert found.comparisons[0].difference == pytest.approx(scores[1] - scores[0], rel=1e-6)
+    assert "masked loss" in found.report().text() and found.contenders[0].samples[0]
+    with pytest.raises(NotComparable, match="windows of another kind"):
+        textus.compare(["hybrid", "masked"], metric="masked_loss")
+
+
+def test_a_bound_tells_in_one_direction_only(both_ways: Path, tmp_path: Path) -> None:
+    runs, texts = both_ways / "runs", tmp_path / "texts"
+    texts.mkdir()
+    text = (both_ways / "notes.md").read_text()
+    for number in range(20):
+        (texts / f"{number}.txt").write_text(text[number * 60 : number * 60 + 200])
+    found = textus.compare([runs / "hybrid", runs / "diffusion"], texts, metric="bits_per_byte_bound")
+    exact, bound = found.contenders
+    assert [one.measured.is_bound for one in (exact, bound)] == [False, True]
+    evaluation = textus.evaluate(runs / "diffusion", texts)
+    (one,) = found.comparisons
+    per_byte = exact.measured.units.nats.sum() / exact.measured.units.num_bytes.sum() / math.log(2)
+    assert one.difference == pytest.approx(evaluation.score("bits_per_byte_bound").value - per_byte, rel=1e-6)
+    assert per_byte < exact.evaluation.score("bits_per_byte").value
+    assert "\u2264 " in found.report().text() and found.as_dict()["models"][1]["is_bound"]
+    for difference, order, words in (
+        (1.0, (exact, bound), "a bound may be loose"),
+        (-1.0, (exact, bound), "better"),
+        (1.0, (bound, exact), "worse"),
+        (-1.0, (bound, exact), "a bound may be loose"),
+        (1.0, (bound, bound), "a higher bound"),
+    ):
+        told = replace(one, difference=difference, low=difference - 0.1, high=difference + 0.1)
+        assert words in verdict(told, *order)
+    with pytest.raises(NotComparable, match="too few to compare diffusion and hybrid"):
+        textus.compare([runs / "hybrid", runs / "diffusion"], both_ways / "notes.md", metric="bits_per_byte_bound")
+
+
+def test_a_causal_model_has_no_masked_loss() -> None:
+    with pytest.raises(NotComparable, match="first reads from left to right only"):
+        textus.compare([A, B], metric="masked_loss")

@@ -12,12 +12,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from textus import storage
-from textus.checkpoint import families
+from textus.checkpoint import families, headed
 from textus.checkpoint import weights as stored
 from textus.checkpoint.layout import left_out
 from textus.checkpoint.training_state import KIND as TRAINING_KIND
 from textus.errors import CheckpointError
 from textus.model.config import ModelConfig
+from textus.model.headed import Headed
 from textus.model.transformer import Transformer
 from textus.tokenizer.tokenizer import Tokenizer
 
@@ -39,6 +40,8 @@ class Checkpoint:
     """The vocabulary that it was trained with."""
     provenance: dict[str, Any]
     """Where it came from; empty for a model that was made elsewhere."""
+    adapter: Path | None = None
+    """The directory of the adapter that it hears, if it hears one."""
     left_out: tuple[str, ...] = ()
     """What its directory holds and nothing here reads: weights of other heads, and settings for training alone."""
 
@@ -46,6 +49,23 @@ class Checkpoint:
     def config(self) -> ModelConfig:
         """The model's shape."""
         return self.model.config
+
+    @property
+    def manner(self) -> Path:
+        """Return the directory that says how it writes: that of its adapter, where this says so."""
+        told = self.adapter is not None and (self.adapter / GENERATION).is_file()
+        return self.adapter if told and self.adapter is not None else self.directory
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The tokens besides END that end a text, as `generation_config.json` says: a chat model has one of its own."""
+        path = self.manner / GENERATION
+        values = storage.read_json(path, CheckpointError) if path.is_file() else {}
+        named = values.get("eos_token_id") if isinstance(values, dict) else None
+        known = range(self.tokenizer.vocab_size)
+        ids = [token for token in (named if isinstance(named, list) else [named]) if type(token) is int]
+        found = dict.fromkeys((*ids, *self.tokenizer.stops))
+        return tuple(token for token in found if token in known and token != self.tokenizer.end)
 
 
 def write_model(
@@ -66,13 +86,18 @@ def write_model(
     dtype = str(model.embedding.weight.dtype).removeprefix("torch.")
     with storage.refusals(directory):
         tokens = {"bos_token_id": tokenizer.begin, "eos_token_id": tokenizer.end, "pad_token_id": tokenizer.padding}
-        storage.write_json(directory / CONFIG, families.to_config(config, tokens, dtype))
+        written = families.to_config(config, tokens, dtype)
+        if isinstance(model, Headed):
+            written = headed.to_config(written, model)
+            headed.write_modules(directory, model)
+        storage.write_json(directory / CONFIG, written)
         storage.write_json(directory / GENERATION, generation_config(tokenizer, generation or {}))
         storage.write_json(directory / PROVENANCE, dict(provenance))
         tokenizer.save(directory, config.context_length)
         state = {name: value.detach().cpu() for name, value in (weights or model.state_dict()).items()}
         # the metadata is what transformers asks for
-        save_file(families.to_weights(state, config), directory / WEIGHTS, metadata={"format": "pt"})
+        named = headed.to_weights(state, model) if isinstance(model, Headed) else families.to_weights(state, config)
+        save_file(named, directory / WEIGHTS, metadata={"format": "pt"})
         # safetensors lets nobody else read what it writes
         (directory / WEIGHTS).chmod((directory / CONFIG).stat().st_mode)
 
@@ -106,7 +131,7 @@ def load(directory: Path, device: torch.device | str = "cpu", dtype: torch.dtype
         )
     path = directory / PROVENANCE
     origin = storage.read_json(path, CheckpointError) if path.exists() else {}
-    return Checkpoint(directory, model, tokenizer, origin, tuple(left))
+    return Checkpoint(directory, model, tokenizer, origin, left_out=tuple(left))
 
 
 def load_model(directory: Path, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> Transformer:
@@ -120,13 +145,17 @@ def _load(directory: Path, device: torch.device | str, dtype: torch.dtype | None
         raise CheckpointError(f"{directory}: no such directory", hint="give the directory of a trained model")
     values = _config_values(directory)
     with torch.device("meta"):
-        model = Transformer(families.from_config(values, directory / CONFIG))
+        model = (
+            Headed(*headed.from_config(values, directory / CONFIG))
+            if headed.is_headed(values)
+            else Transformer(families.from_config(values, directory / CONFIG))
+        )
     state, left = _read_state(directory, model)
     model.load_state_dict(state, assign=True)
     model.tie()
     if dtype is None and not (directory / PROVENANCE).exists():
         dtype = torch.float32
-    settings = left_out(families.layout_of(values, directory / CONFIG), values)
+    settings = left_out(families.LAYOUTS[model.config.family], values)
     return model.requires_grad_().to(device=device, dtype=dtype).eval(), [*settings, *left]
 
 
@@ -153,8 +182,14 @@ def read_weights(directory: Path, model: Transformer) -> dict[str, Tensor]:
 
 
 def read_config(directory: Path) -> ModelConfig:
-    """Read the shape of the model in a directory."""
-    return families.from_config(_config_values(directory), directory / CONFIG)
+    """Read the shape of the language model in a directory."""
+    values = _config_values(directory)
+    if headed.is_headed(values):
+        raise CheckpointError(
+            f"{directory}: a model that was adapted to label or compare texts, which predicts no tokens",
+            hint="give the model that it was made from",
+        )
+    return families.from_config(values, directory / CONFIG)
 
 
 def _config_values(directory: Path) -> dict[str, Any]:
@@ -172,7 +207,11 @@ def _config_values(directory: Path) -> dict[str, Any]:
 def _read_state(directory: Path, model: Transformer) -> tuple[dict[str, Tensor], list[str]]:
     """Read the weights by our names, and hold their shapes against those of `model`; name those that are left out."""
     path = directory / WEIGHTS
-    state, left = families.from_weights(stored.read(directory), model.config, path)
+    left: list[str] = []
+    if isinstance(model, Headed):
+        state = headed.from_weights(stored.read(directory), model, path)
+    else:
+        state, left = families.from_weights(stored.read(directory), model.config, path)
     if "positions.weight" in state:  # a model that goes on at a shorter context has no use for the others
         state["positions.weight"] = state["positions.weight"][: model.config.context_length]
     for name, wanted in model.own_parameters().items():

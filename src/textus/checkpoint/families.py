@@ -53,8 +53,8 @@ def to_weights(state: Mapping[str, Tensor], config: ModelConfig, *, body_only: b
 
 
 def weight_names(config: ModelConfig) -> dict[str, str]:
-    """Return what other libraries call each of our weights, where it is one of theirs."""
-    found = layouts.names(LAYOUTS[config.family], config, _own(config))
+    """Return what other libraries call each of our weights, a tied head's too, where it is one of theirs."""
+    found = layouts.names(LAYOUTS[config.family], config, _own(config) | {"head.weight"})
     return {ours[0]: theirs for theirs, ours in found.items() if len(ours) == 1}
 
 

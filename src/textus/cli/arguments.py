@@ -92,29 +92,30 @@ def override_items(base: Any, items: Sequence[str]) -> Any:
 def stop_early(options: argparse.Namespace) -> bool:
     """Answer `--settings` and `--print`; tell whether there was one to answer."""
     if options.settings:
-        show(options, describe_settings(), {"settings": _listed_settings()})
+        from textus.verbs.settings import RunSettings
+
+        show(options, describe_settings(RunSettings), {"settings": listed_settings(RunSettings)})
     elif options.show:
         resolved = run_settings(options)
         show(options, settings.to_toml(resolved).rstrip("\n"), dataclasses.asdict(resolved))
     return bool(options.settings or options.show)
 
 
-def describe_settings() -> str:
-    """List every setting with its allowed values, its default and its meaning."""
-    return "\n".join(_described(**setting) for setting in _listed_settings())
+def describe_settings(kind: type) -> str:
+    """List every setting of a class with its allowed values, its default and its meaning."""
+    return "\n".join(_described(**setting) for setting in listed_settings(kind))
 
 
-def _listed_settings() -> list[dict[str, Any]]:
-    from textus.verbs.settings import RunSettings
-
+def listed_settings(cls: type) -> list[dict[str, Any]]:
+    """Return the same as JSON-like values."""
     return [
         {
             "key": key,
             "allowed": settings.words(kind),
-            "default": functools.reduce(getattr, key.split("."), RunSettings()),
+            "default": functools.reduce(getattr, key.split("."), cls()),
             "meaning": " ".join(meaning.split()),
         }
-        for key, kind, meaning in settings.keys(RunSettings)
+        for key, kind, meaning in settings.keys(cls)
     ]
 
 

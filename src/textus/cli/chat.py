@@ -42,7 +42,7 @@ def run(arguments: Sequence[str]) -> None:
     from textus.verbs.load import load
 
     config = sampling(options, run_sampling(Path(options.model)))
-    talk = Talk(load(options.model, device=options.device), config, _shower(options))
+    talk = Talk(load(options.model, device=options.device, adapter=options.adapter), config, _shower(options))
     if options.load:
         talk.load(options.load)
     if options.system is not None:
@@ -58,10 +58,10 @@ class Talk:
     """A conversation under way: what was said, and how the next answer is written."""
 
     def __init__(self, opened: Any, config: Any, tell: Callable[[str], None]) -> None:
-        from textus.decoding.chat import Layout
+        from textus.verbs.chat import form_of
 
         self._opened, self._config, self._tell = opened, config, tell
-        self._layout = Layout()
+        self._layout = form_of(opened)
         self._messages: list[Any] = []
         self._tries = 0
 

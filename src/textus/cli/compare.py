@@ -24,9 +24,10 @@ def run(arguments: Sequence[str]) -> None:
     )
     made.add_argument(
         "--metric",
-        choices=("perplexity", "loss", "bits_per_byte"),
+        choices=("perplexity", "loss", "bits_per_byte", "masked_loss", "bits_per_byte_bound"),
         default="perplexity",
-        help="what to compare (default: perplexity; of other tokenizers only bits_per_byte)",
+        help="what to compare (default: perplexity; of other tokenizers only bits_per_byte; of models that read both "
+        "ways masked_loss, or beside causal ones bits_per_byte_bound)",
     )
     made.add_argument("--report", default="", metavar="FILE", help="write an HTML report with curves and samples")
     made.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu")

@@ -17,9 +17,9 @@ def run(arguments: Sequence[str]) -> None:
     made.add_argument("texts", nargs="+", metavar="TEXT", help="texts (-: one from each line of stdin)")
     made.add_argument(
         "--pooling",
-        choices=("mean", "cls", "last"),
-        default="mean",
-        help="the mean of all states (default), the first, or the last",
+        choices=("auto", "mean", "cls", "last"),
+        default="auto",
+        help="the mean of all states, the first, or the last (default: what it was adapted with, else the mean)",
     )
     made.add_argument(
         "--dimensions", type=_dimensions, default="all", metavar="N", help="keep the first N numbers (default: all)"
@@ -28,18 +28,20 @@ def run(arguments: Sequence[str]) -> None:
     made.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parse(made, arguments)
-    from textus.verbs.embed import embed
+    from textus.verbs.embed import embed, pooling_of
+    from textus.verbs.load import load
 
+    opened = load(options.model, device=options.device)
+    pooling = pooling_of(opened) if options.pooling == "auto" else options.pooling
     vectors = embed(
-        options.model,
+        opened,
         given(options.texts),
-        pooling=options.pooling,
+        pooling=pooling,
         dimensions=options.dimensions,
         normalise=not options.raw,
-        device=options.device,
     )
     lines = (" ".join(f"{number:.6g}" for number in vector) for vector in vectors.tolist())
-    value = {"embeddings": vectors.tolist(), "dimensions": vectors.shape[1], "pooling": options.pooling}
+    value = {"embeddings": vectors.tolist(), "dimensions": vectors.shape[1], "pooling": pooling}
     show(options, "\n".join(lines), value)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from textus.cli import looks
 from textus.cli.arguments import Parser, is_setting, override_items, parse, show
 from textus.cli.console import console
 from textus.errors import ConfigError
@@ -37,10 +38,15 @@ def run(arguments: Sequence[str]) -> None:
         action="store_true",
         help="do not look for the text in what the model has learnt from",
     )
+    looks.add(made)
+    made.add_argument("--adapter", default="", metavar="DIR", help="an adapter that the model is to hear (LoRA)")
     made.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parse(made, arguments)
+    looks.check(options)
     from textus.verbs.evaluate import evaluate
+    from textus.verbs.evaluate_parts import evaluate_parts
+    from textus.verbs.load import load
     from textus.verbs.settings import kept_settings
 
     changes = [item for item in options.items if is_setting(item)]
@@ -48,12 +54,16 @@ def run(arguments: Sequence[str]) -> None:
         if not item.startswith("corpus."):
             raise ConfigError(f"`{item}`: only settings of the corpus apply here", hint="as in corpus.text_column=NAME")
     config = override_items(kept_settings(Path(options.model)), changes).corpus
+    texts = [item for item in options.items if item not in changes]
+    opened = load(options.model, device=options.device, adapter=options.adapter)
+    if looks.asked(options):
+        looks.run(options, opened, texts, config)
+        return
     found = evaluate(
-        options.model,
-        [item for item in options.items if item not in changes],
+        opened,
+        texts,
         split=options.split,
         stride=options.stride,
-        device=options.device,
         config=config,
         look_in_training=not options.no_contamination,
         progress=console(),
@@ -63,7 +73,13 @@ def run(arguments: Sequence[str]) -> None:
         f"{found.tokens:,} tokens, {found.num_bytes:,} bytes",
         *found.notes(),
     ]
-    show(options, "\n".join(lines), found.as_dict())
+    values, parts = found.as_dict(), None
+    if options.by:
+        parts = evaluate_parts(opened, found, texts, by=options.by, split=options.split, config=config)
+        values["parts"] = parts.as_dict()
+        lines += ["", parts.report().text()]
+    looks.write_scores(options, found.scores, found.notes(), parts)
+    show(options, "\n".join(lines), values)
 
 
 def _stride(text: str) -> int | Literal["auto"]:

@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> None:
     from textus.verbs.load import load
 
     config = sampling(options, run_sampling(Path(options.model)))
-    opened = load(options.model, device=options.device)
+    opened = load(options.model, device=options.device, adapter=options.adapter)
     if options.examples:
         prompt, config = _with_examples(options, opened, prompt, config)
     _write(options, opened, prompt, config)
@@ -138,7 +138,7 @@ def _write_many(options: argparse.Namespace) -> None:
 
     config = sampling(options, run_sampling(Path(options.model)))
     done = generate_many(
-        load(options.model, device=options.device),
+        load(options.model, device=options.device, adapter=options.adapter),
         Path(options.prompts),
         Path(options.out),
         config,

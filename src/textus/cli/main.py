@@ -38,6 +38,8 @@ VERBS = {
     "fill": "the likeliest words for the blanks in a text",
     "score": "how likely texts are to a model",
     "embed": "vectors for texts",
+    "adapt": "make a model fit for a task, with examples of it",
+    "label": "labels for texts, or for their words, by a model that was adapted to give them",
 }
 """Every verb with its help; the order is that of the pipeline."""
 TRACEBACK = "--traceback"

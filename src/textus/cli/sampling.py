@@ -45,5 +45,6 @@ def sampling(options: argparse.Namespace, config: SamplingConfig) -> SamplingCon
 def add_model(made: Parser) -> None:
     """Add the model and where it computes."""
     made.add_argument("model", help="a run or model directory")
+    made.add_argument("--adapter", default="", metavar="DIR", help="an adapter that the model is to hear (LoRA)")
     made.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout")

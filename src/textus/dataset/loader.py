@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from textus.dataset.mixture import Mixture
-from textus.dataset.pack import Indices, Windows
+from textus.dataset.pack import Indices
+from textus.dataset.rows import Rows
 from textus.dataset.window import Window
 from textus.errors import ConfigError
 
@@ -29,7 +29,7 @@ class Loader:
 
     def __init__(
         self,
-        windows: Windows | Mixture,
+        windows: Rows,
         rows_per_step: int,
         rank: int = 0,
         world: int = 1,

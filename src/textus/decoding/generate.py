@@ -42,16 +42,18 @@ def generate(
     logprobs: LogprobsMode = "raw",
     alternatives: int = 0,
     draft: Draft | None = None,
+    bare: bool = False,
 ) -> Iterator[Piece]:
     """Continue `prompt` `n` times and yield each token as it is drawn, `ROWS_AT_ONCE` texts side by side.
 
-    END goes before the prompt, as before every document in training; token ids that begin with it stay as they are.
+    END goes before the prompt, as before every document in training; token ids that begin with it stay as they are,
+    and with `bare` all of them.
     When the context is full, the last `context_length // 2` tokens are read again from position 0, and writing goes on
     with them as all there is. Text `i` depends on the seed and on `i`, not on how many others are written. A `draft`
     makes writing faster, one text after another, and changes no token.
     Raises `ConfigError` where the prompt does not fit, or the model does not read from left to right.
     """
-    tokens = framed(model, tokenizer, prompt, cut)
+    tokens = framed(model, tokenizer, prompt, cut, bare=bare)
     check(Count, max_tokens, "max_tokens", "generate")
     check(Rows, n, "n", "generate")
     StopFilter(stop)  # refuses now, and not with the first piece

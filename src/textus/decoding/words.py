@@ -34,9 +34,8 @@ def token_of(tokenizer: Tokenizer, word: str, setting: str) -> int:
 
 
 def stop_tokens(tokenizer: Tokenizer, words: Sequence[str]) -> tuple[int, ...]:
-    """Return the tokens at which writing ends, besides END: those that are named, and those of the model."""
-    named = (token_of(tokenizer, word, "stop_tokens") for word in words)
-    return tuple(dict.fromkeys((*named, *tokenizer.stops)))
+    """Return the tokens at which writing ends, besides END."""
+    return tuple(dict.fromkeys(token_of(tokenizer, word, "stop_tokens") for word in words))
 
 
 def biases(tokenizer: Tokenizer, items: Sequence[str]) -> dict[int, float]:

@@ -224,6 +224,16 @@ class Tally:
             )
         np.add.at(np.frombuffer(self._nats, dtype=np.float64), blocks, nats)
 
+    def documents(self, blocks: Int[ndarray, " tokens"]) -> Int[ndarray, " tokens"]:
+        """Return the document of each block, numbered in the order in which they were opened."""
+        found: Int[ndarray, " tokens"] = np.frombuffer(self._documents, np.int64)[blocks]
+        return found
+
+    @property
+    def opened(self) -> int:
+        """How many documents were entered."""
+        return self._opened
+
     def blocks(self) -> Blocks:
         """Return the sums so far."""
         nats, tokens = np.frombuffer(self._nats, np.float64), np.frombuffer(self._tokens, np.int64)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
+from torch import Tensor
 
 from textus.dataset.window import PADDING, Origin, Window
 from textus.errors import CorpusError
@@ -52,23 +53,41 @@ def evaluate_masked(
     Documents are cut into windows of the model's context. Single tokens are hidden, all by `<mask>`, the same ones at
     every call; special tokens never. Errors are over documents, or over windows where documents are few.
     """
+    began, sums = time.monotonic(), Sums(tokenizer)
+    with progress.task("masked evaluation", 0, "tokens") as task:
+        for windows, likely, labels in guesses(model, tokenizer, documents, sums, batch_rows=batch_rows):
+            nats = -likely.gather(1, labels.unsqueeze(1)).squeeze(1).double()
+            right = likely.argmax(1) == labels
+            sums.add(windows, nats.cpu().numpy(), right.cpu().numpy(), labels.cpu().numpy())
+            task.advance(len(labels))
+    return sums.evaluation(tokenizer.fingerprint, data, time.monotonic() - began)
+
+
+def guesses(
+    model: Transformer, tokenizer: Tokenizer, documents: Iterable[Measured], sums: Sums, *, batch_rows: int = 32
+) -> Iterator[tuple[Int[ndarray, " hidden"], Float[Tensor, "hidden vocab"], Int[Tensor, " hidden"]]]:
+    """Yield, for the tokens that `evaluate_masked` hides: their windows, ln p of all tokens, and what they are."""
     reading = both_ways(model, "predicting hidden tokens")
-    vocabulary, began = Vocabulary.of(tokenizer), time.monotonic()
+    vocabulary, generator = Vocabulary.of(tokenizer), torch.Generator()
     asked = Masked(vocabulary, prediction_offset=model.config.prediction_offset).validation()
-    sums = _Sums(tokenizer)
-    generator, device = torch.Generator(), model.embedding.weight.device
-    with evaluating(model), torch.inference_mode(), progress.task("masked evaluation", 0, "tokens") as task:
+    device = model.embedding.weight.device
+    with evaluating(model), torch.inference_mode():
         for window, owners in _windows(documents, sums, vocabulary, model, batch_rows):
             batch = asked.batch(window, generator).to(device)
             states = model.encode(batch.tokens, batch.documents, attention=reading)
             rows, positions = (batch.labels != IGNORE).nonzero(as_tuple=True)
-            labels = batch.labels[rows, positions]
-            likely = logarithms(model, states[rows, positions])
-            nats = -likely.gather(1, labels.unsqueeze(1)).squeeze(1).double()
-            right = likely.argmax(1) == labels
-            sums.add(owners[rows.cpu().numpy()], nats.cpu().numpy(), right.cpu().numpy(), labels.cpu().numpy())
-            task.advance(len(labels))
-    return sums.evaluation(tokenizer.fingerprint, data, time.monotonic() - began)
+            yield owners[rows.cpu().numpy()], logarithms(model, states[rows, positions]), batch.labels[rows, positions]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An upper bound on the bits per byte of a text."""
+
+    score: Score
+    note: str
+    """How far its own samples leave it open."""
+    units: Units
+    """Sums that it is made of; tokens are not counted."""
 
 
 def evaluate_bound(
@@ -82,6 +101,24 @@ def evaluate_bound(
     batch_rows: int = 32,
     progress: Progress = SILENT,
 ) -> tuple[Score, str]:
+    """Return `measure_bound`'s score and what it leaves open."""
+    found = measure_bound(
+        model, tokenizer, documents, data=data, samples=samples, seed=seed, batch_rows=batch_rows, progress=progress
+    )
+    return found.score, found.note
+
+
+def measure_bound(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    documents: Iterable[Measured],
+    *,
+    data: str,
+    samples: int = SAMPLES,
+    seed: int = 0,
+    batch_rows: int = 32,
+    progress: Progress = SILENT,
+) -> Bound:
     """Estimate an upper bound on the bits per byte of documents: that of masked diffusion, by Monte Carlo.
 
     Of a window with `n` tokens that may be hidden, `k ~ U{1..n}` are, and their nats count `n / k` times: the same
@@ -90,7 +127,7 @@ def evaluate_bound(
     are few, and holds both their spread and that of the samples; the words that are returned tell the latter.
     """
     reading = both_ways(model, "predicting hidden tokens")
-    vocabulary, sums = Vocabulary.of(tokenizer), _Sums(tokenizer)
+    vocabulary, sums = Vocabulary.of(tokenizer), Sums(tokenizer)
     offset, device = model.config.prediction_offset, model.embedding.weight.device
     drawn = 0.0
     with evaluating(model), torch.inference_mode(), progress.task("bound", 0, "tokens") as task:
@@ -120,7 +157,8 @@ def evaluate_bound(
     value, error, num_bytes = sums.per_byte()
     share = math.sqrt(drawn) / math.log(2) / num_bytes
     note = f"the bound is estimated from {samples} samples of each window, whose own standard error is {share:.2g}"
-    return Score("bits_per_byte_bound", value, error, "bits/byte at most", tokenizer.fingerprint, data), note
+    score = Score("bits_per_byte_bound", value, error, "bits/byte at most", tokenizer.fingerprint, data)
+    return Bound(score, note, sums.bound_units())
 
 
 def _counts(
@@ -144,7 +182,7 @@ class _Row:
     begins: bool
 
 
-class _Sums:
+class Sums:
     """Sums by window, and which document each is of."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -207,6 +245,12 @@ class _Sums:
         nats = self._column(self._nats)
         return *_ratio(nats / math.log(2), sizes), int(sizes.sum())
 
+    def bound_units(self) -> Units:
+        """Return the sums of nats and of the bytes of the text."""
+        nats, sizes = self._column(self._nats), self._column(dict(enumerate(self.text))).astype(np.int64)
+        by_document = self.documents >= MINIMUM_DOCUMENTS
+        return Units("document" if by_document else "block", nats, np.zeros_like(sizes), sizes)
+
     def evaluation(self, tokenizer: str, data: str, seconds: float) -> Evaluation:
         """Close the books."""
         nats, tokens, hidden = self._column(self._nats), self._column(self._tokens), self._column(self._hidden)
@@ -240,7 +284,7 @@ def _ratio(numerators: Float[ndarray, " units"], denominators: Float[ndarray, " 
 
 
 def _windows(
-    documents: Iterable[Measured], sums: _Sums, vocabulary: Vocabulary, model: Transformer, batch_rows: int
+    documents: Iterable[Measured], sums: Sums, vocabulary: Vocabulary, model: Transformer, batch_rows: int
 ) -> Iterator[tuple[Window, Int[ndarray, " rows"]]]:
     """Yield windows of like length, and the number of each row in `sums`."""
     context, offset = model.config.context_length, model.config.prediction_offset

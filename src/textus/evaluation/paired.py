@@ -26,7 +26,9 @@ from numpy import ndarray
 from textus.errors import NotComparable
 from textus.evaluation.estimate import Units
 
-Metric = Literal["loss", "perplexity", "bits_per_byte"]
+Metric = Literal["loss", "perplexity", "bits_per_byte", "masked_loss", "bits_per_byte_bound"]
+OF_BYTES: tuple[Metric, ...] = ("bits_per_byte", "bits_per_byte_bound")
+"""Metrics whose size is that of the text, whatever the tokens."""
 CONFIDENCE = 0.95
 SAMPLES = 10_000
 _EXACT = 14
@@ -40,6 +42,8 @@ _FORMULAS: dict[Metric, Formula] = {
     "loss": lambda nats, size: nats / size,
     "perplexity": lambda nats, size: np.exp(np.minimum(nats / size, 700.0)),
     "bits_per_byte": lambda nats, size: nats / math.log(2) / size,
+    "masked_loss": lambda nats, size: nats / size,
+    "bits_per_byte_bound": lambda nats, size: nats / math.log(2) / size,
 }
 
 
@@ -82,12 +86,12 @@ def paired(first: Units, second: Units) -> tuple[Units, Units]:
 def compare(first: Units, second: Units, metric: Metric, seed: int = 0) -> Comparison:
     """Compare what two models were measured to on the same documents, pair by pair.
 
-    The sizes (tokens, or bytes for `bits_per_byte`) are those of the first: they are the same for both where the metric
+    The sizes (tokens, or bytes for bits per byte) are those of the first: they are the same for both where the metric
     may be compared.
     """
     assert len(first.nats) == len(second.nats) and first.kind == second.kind
     formula, generator = _FORMULAS[metric], np.random.default_rng(seed)
-    sizes = (first.num_bytes if metric == "bits_per_byte" else first.tokens).astype(np.float64)
+    sizes = (first.num_bytes if metric in OF_BYTES else first.tokens).astype(np.float64)
     pairs = _Pairs(first.nats, second.nats, sizes, formula)
     everything = np.ones((1, len(sizes)))
     difference = float(pairs.differences(everything)[0])

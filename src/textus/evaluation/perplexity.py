@@ -24,6 +24,7 @@ from textus.progress import SILENT, Progress
 from textus.tokenizer.tokenizer import Tokenizer
 
 _MINIMUM_LENGTH = 16
+_BATCH_ROWS = 32
 _LOGITS = 2**24
 """How many logits exist at a time, at most: 64 MB of float32."""
 
@@ -35,8 +36,9 @@ def evaluate(
     *,
     data: str,
     stride: int,
-    batch_rows: int = 32,
+    batch_rows: int = _BATCH_ROWS,
     precision: Precision = "fp32",
+    ends: bool = True,
     progress: Progress = SILENT,
 ) -> Evaluation:
     """Measure a model on documents (END, text, END) and their UTF-8 sizes; `data` is the fingerprint of the texts.
@@ -44,7 +46,7 @@ def evaluate(
     Each document is read by itself, in windows of `context_length` tokens of which the last `stride` are new, so that a
     token is predicted from at least `context_length - stride` others (all there are, near the document's start). Every
     token after the first END is predicted exactly once, the last END too. Bits per byte divide all nats, those of END
-    as well, by the bytes of the text alone.
+    as well, by the bytes of the text alone; without `ends`, those of END count nothing, as in `masked.evaluate_bound`.
     """
     _check(model, tokenizer, stride, batch_rows)
     began, tally = time.monotonic(), Tally(tokenizer)
@@ -52,9 +54,30 @@ def evaluate(
     with evaluating(model), progress.task("evaluation", 0, "tokens") as task:
         for batch in _batches(_rows(documents, tally, context, stride), context, batch_rows):
             nats = _nats(model, batch, tokenizer.end, precision)
+            if not ends:
+                nats[np.concatenate([row.targets for row in batch.rows]) == tokenizer.end] = 0.0
             tally.add(np.concatenate([row.blocks for row in batch.rows]), nats)
             task.advance(len(nats))
     return tally.evaluation(data, time.monotonic() - began)
+
+
+def predictions(
+    model: Transformer, tokenizer: Tokenizer, documents: Iterable[Measured], tally: Tally, *, stride: int
+) -> Iterator[tuple[Int[ndarray, " tokens"], Float[Tensor, "tokens vocab"], Int[Tensor, " tokens"]]]:
+    """Yield, for the tokens that `evaluate` scores: their blocks, ln p of the whole vocabulary, and what they are.
+
+    Not all at once, and not in order; only few logits exist at a time.
+    """
+    _check(model, tokenizer, stride, 1)
+    context = model.config.context_length
+    size = logit_rows(model)
+    with evaluating(model), torch.inference_mode():
+        for batch in _batches(_rows(documents, tally, context, stride), context, _BATCH_ROWS):
+            states, targets = _read(model, batch, tokenizer.end)
+            blocks = np.concatenate([row.blocks for row in batch.rows])
+            for at in range(0, len(blocks), size):
+                likely = model.head(model.before_head(states[at : at + size])).float().log_softmax(-1)
+                yield blocks[at : at + size], likely, targets[at : at + size]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,13 +100,23 @@ def _rows(documents: Iterable[Measured], tally: Tally, context: int, stride: int
     """Cut documents into windows that advance by `stride`; the first has `context` new tokens."""
     for tokens, num_bytes in documents:
         blocks = tally.open(tokens, num_bytes)
-        scored = 1
-        for begin in range(0, len(tokens), stride):
-            stop = min(begin + context + 1, len(tokens))
+        for begin, scored, stop in spans(len(tokens), context, stride):
             yield _Row(tokens[begin : stop - 1], tokens[scored:stop], blocks[scored - 1 : stop - 1])
-            if stop == len(tokens):
-                break
-            scored = stop
+
+
+def spans(length: int, context: int, stride: int) -> Iterator[tuple[int, int, int]]:
+    """Yield where windows of a document begin, the first token that is new in each, and where they stop.
+
+    >>> list(spans(10, 4, 2))
+    [(0, 1, 5), (2, 5, 7), (4, 7, 9), (6, 9, 10)]
+    """
+    scored = 1
+    for begin in range(0, length, stride):
+        stop = min(begin + context + 1, length)
+        yield begin, scored, stop
+        if stop == length:
+            break
+        scored = stop
 
 
 def _batches(rows: Iterable[_Row], context: int, batch_rows: int) -> Iterator[_Batch]:
@@ -105,7 +138,15 @@ def _batches(rows: Iterable[_Row], context: int, batch_rows: int) -> Iterator[_B
 
 @torch.inference_mode()
 def _nats(model: Transformer, batch: _Batch, end: int, precision: Precision) -> Float[ndarray, " tokens"]:
-    """Return -ln p of each row's new tokens, one row after the other.
+    """Return -ln p of each row's new tokens, one row after the other."""
+    with autocast(model.embedding.weight.device, precision):
+        states, targets = _read(model, batch, end)
+        nats: Float[ndarray, " tokens"] = token_nats(model, states, targets).double().cpu().numpy()
+    return nats
+
+
+def _read(model: Transformer, batch: _Batch, end: int) -> tuple[Float[Tensor, "tokens hidden"], Int[Tensor, " tokens"]]:
+    """Return the states that predict each row's new tokens, and these, one row after the other.
 
     What pads a row stands behind it, where a causal model does not look.
     """
@@ -116,15 +157,24 @@ def _nats(model: Transformer, batch: _Batch, end: int, precision: Precision) -> 
         line[: len(row.inputs)] = row.inputs
         mark[len(row.inputs) - len(row.targets) : len(row.inputs)] = True
     targets = torch.from_numpy(np.concatenate([row.targets for row in batch.rows]).astype(np.int64)).to(device)
-    with autocast(device, precision):
-        states = model.encode(torch.from_numpy(tokens).to(device))[torch.from_numpy(asked).to(device)]
-        size = max(1, _LOGITS // model.config.vocab_size)
-        parts = [
-            cross_entropy(model.head(state).float(), target, reduction="none")
-            for state, target in zip(_split(states, size), _split(targets, size), strict=True)
-        ]
-    nats: Float[ndarray, " tokens"] = torch.cat(parts).double().cpu().numpy()
-    return nats
+    return model.encode(torch.from_numpy(tokens).to(device))[torch.from_numpy(asked).to(device)], targets
+
+
+def token_nats(
+    model: Transformer, states: Float[Tensor, "tokens hidden"], targets: Int[Tensor, " tokens"]
+) -> Float[Tensor, " tokens"]:
+    """Return -ln p of each target, with the logits of a few at a time."""
+    size = logit_rows(model)
+    parts = [
+        cross_entropy(model.head(state).float(), target, reduction="none")
+        for state, target in zip(_split(states, size), _split(targets, size), strict=True)
+    ]
+    return torch.cat(parts)
+
+
+def logit_rows(model: Transformer) -> int:
+    """Return how many tokens may have their logits at a time."""
+    return max(1, _LOGITS // model.config.vocab_size)
 
 
 def _split(values: Tensor, size: int) -> list[Tensor]:

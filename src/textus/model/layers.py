@@ -34,6 +34,18 @@ class Embedding(nn.Embedding):
         """Leave the memory as it is."""
 
 
+class Bias(nn.Module):
+    """Add a number to each column."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(size))
+
+    def forward(self, x: Float[Tensor, "*rows size"]) -> Float[Tensor, "*rows size"]:
+        """Return the sums in the format of `x`."""
+        return x + self.weight.to(x.dtype)
+
+
 class RMSNorm(nn.Module):
     """Divide by the root mean square and scale, in float32."""
 
@@ -91,7 +103,7 @@ def joined(x: Float[Tensor, "*rows inputs"], matrices: Sequence[nn.Module]) -> F
 
 def role(module: nn.Module, name: str = "weight") -> Role:
     """Say what a parameter of a module is for; a bias counts as a norm, and the head is told apart by its owner."""
-    if name == "bias" or isinstance(module, RMSNorm | LayerNorm):
+    if name == "bias" or isinstance(module, RMSNorm | LayerNorm | Bias):
         return "norm"
     if isinstance(module, Embedding):
         return "embedding"

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from textus.model import parts
+from textus.model.adapter import INSIDE
 from textus.model.aids import Aids
 from textus.model.attention import Bias, Sight, causal_bias, document_bias, near_bias
 from textus.model.cache import KeyValueCache
@@ -252,8 +253,13 @@ class Transformer(nn.Module):
         return KeyValueCache(self.config, batch, self.config.context_length, weight.device, compute_dtype(weight))
 
     def own_parameters(self) -> dict[str, nn.Parameter]:
-        """Return the parameters that make the model, each once, without those of the aids."""
-        return {name: value for name, value in self.named_parameters() if not name.startswith("aids.")}
+        """Return the parameters that make the model, each once, without those of aids and adapters."""
+        beside = self.beside_parameters()
+        return {name: value for name, value in self.named_parameters() if name not in beside}
+
+    def beside_parameters(self) -> dict[str, nn.Parameter]:
+        """Return the parameters of the aids, and of adapters."""
+        return {name: value for name, value in self.named_parameters() if name.startswith("aids.") or INSIDE in name}
 
     def parameter_roles(self) -> dict[str, Role]:
         """Say of each parameter what it is for; a head that is tied is an embedding."""

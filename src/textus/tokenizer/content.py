@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +122,13 @@ def finish(engine: Engine) -> str:
         pair=f"{END} $A {END} $B",
         special_tokens=[(END, engine.token_to_id(END))],
     )
+    return str(engine.to_str(pretty=True))
+
+
+def with_special(text: str, names: Sequence[str]) -> str:
+    """Return the text of a `tokenizer.json` with further special tokens, numbered behind all others."""
+    engine = Engine.from_str(text)
+    engine.add_special_tokens(list(names))
     return str(engine.to_str(pretty=True))
 
 

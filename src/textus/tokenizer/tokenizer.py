@@ -15,7 +15,16 @@ from textus.errors import TokenizerError
 from textus.progress import SILENT, Progress
 from textus.tokenizer import boundaries, encoders, fast
 from textus.tokenizer.beside import Beside
-from textus.tokenizer.content import END, MASK, SPECIAL_TOKENS, framing, read, splits_as_ours, untrained
+from textus.tokenizer.content import (
+    END,
+    MASK,
+    SPECIAL_TOKENS,
+    framing,
+    read,
+    splits_as_ours,
+    untrained,
+    with_special,
+)
 from textus.tokenizer.content import finish as finish_content
 from textus.tokenizer.foreign import FILE, content_of, read_text
 from textus.tokenizer.stream import StreamDecoder
@@ -137,6 +146,10 @@ class Tokenizer:
         One that is asked for by name and cannot be had raises `TokenizerError`.
         """
         self.encoder, self._encode = fast.choose(encoder, self._content, self._builtin, progress)
+
+    def with_special(self, names: Sequence[str]) -> Tokenizer:
+        """Return a tokenizer that has these special tokens too; the numbers of all others stay."""
+        return Tokenizer(with_special(self._content, names), self._beside) if names else self
 
     def encode(self, text: str) -> list[int]:
         """Return the tokens of `text`, and none besides; text that looks like a special token is ordinary text.

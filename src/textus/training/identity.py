@@ -6,8 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from textus.dataset.mixture import Mixture
-from textus.dataset.pack import Windows
+from textus.dataset.rows import Rows
 from textus.model.config import ModelConfig
 from textus.objectives.objective import Objective
 from textus.training.recipe import HARMLESS, Recipe
@@ -26,8 +25,8 @@ def identity(
     model: ModelConfig,
     recipe: Recipe,
     objective: Objective,
-    training: Windows | Mixture,
-    validation: Windows,
+    training: Rows,
+    validation: Rows,
     parent: str = "",
 ) -> dict[str, dict[str, Any]]:
     """Return every setting and input that decides the weights, as JSON-like values.

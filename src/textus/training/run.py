@@ -12,8 +12,7 @@ from textus import fingerprint, storage
 from textus.checkpoint import training_state
 from textus.checkpoint.checkpoint import load_weights
 from textus.dataset.loader import Loader
-from textus.dataset.mixture import Mixture
-from textus.dataset.pack import Windows
+from textus.dataset.rows import Rows
 from textus.errors import CheckpointError, DivergenceError, Interrupted
 from textus.model.transformer import Transformer
 from textus.objectives.causal import Causal
@@ -31,7 +30,7 @@ from textus.training.loop import Step, TrainState, train
 from textus.training.monitor import LONGEST_BAD_ROW
 from textus.training.precision import Precision
 from textus.training.recipe import Recipe
-from textus.training.saving import Saver, take_up
+from textus.training.saving import Saver, take_up, take_up_beside
 from textus.training.signals import stop_requests
 from textus.training.together import Alone
 from textus.training.validation import evenly_spaced
@@ -47,13 +46,15 @@ class Run:
     directory: Path
     model: Transformer
     tokenizer: Tokenizer
-    training: Windows | Mixture
-    validation: Windows
+    training: Rows
+    validation: Rows
     objective: Objective
     recipe: Recipe
     provenance: Mapping[str, Any]
     progress: Progress = SILENT
     on_step: Callable[[Step], None] = field(default=lambda step: None)
+    also: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Tables of what else decides the weights, by their names."""
     ranks: Ranks = field(default_factory=Ranks)
     """The processes that train it together; all of them have a run like this one."""
     _crew: Alone = field(default_factory=Alone, repr=False)
@@ -62,7 +63,8 @@ class Run:
     def identity(self) -> dict[str, Any]:
         """Return what decides the weights; a checkpoint of another identity is not resumed."""
         parent = self.provenance.get("parent", "")
-        return identity(self.model.config, self.recipe, self.objective, self.training, self.validation, parent)
+        found = identity(self.model.config, self.recipe, self.objective, self.training, self.validation, parent)
+        return {**found, **{name: dict(table) for name, table in self.also.items()}}
 
     @property
     def key(self) -> str:
@@ -187,6 +189,7 @@ class Run:
         try:
             storage.verify(best, training_state.KIND, CheckpointError)
             load_weights(best, self.model)
+            take_up_beside(self.model, training_state.beside(best))
         except CheckpointError as error:
             self.progress.say(f"the best checkpoint is damaged, and the last weights are taken: {error.message}")
             state.average.settle()

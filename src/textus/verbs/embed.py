@@ -14,6 +14,7 @@ from numpy import ndarray
 from textus.checkpoint.checkpoint import Checkpoint
 from textus.config import Range, check
 from textus.errors import ConfigError, InputError
+from textus.model.headed import Headed
 from textus.model.hidden import padded
 from textus.model.pooling import Pooling, pool, shortened
 from textus.model.transformer import Reading
@@ -28,13 +29,14 @@ def embed(
     model: str | Path | Checkpoint,
     texts: str | Sequence[str],
     *,
-    pooling: Pooling = "mean",
+    pooling: Pooling | Literal["auto"] = "auto",
     dimensions: int | Literal["all"] = "all",
     normalise: bool = True,
     device: str = "cpu",
 ) -> Float[ndarray, "texts dimensions"]:
     """Return one vector for each text, of length 1 unless told otherwise.
 
+    `pooling` is "auto" for what a model was adapted to make vectors by, and for the mean of all states with others.
     A model that reads both ways does so; one that reads from left to right only is read so, and its first state, which
     has seen nothing, is refused. `dimensions` keeps the first numbers of each vector. A text longer than the context is
     refused.
@@ -42,6 +44,7 @@ def embed(
     opened = model if isinstance(model, Checkpoint) else load(model, device=device)
     network, tokenizer = opened.model, opened.tokenizer
     reads: Reading = "bidirectional" if "bidirectional" in network.config.readings else "causal"
+    pooling = pooling_of(opened) if pooling == "auto" else pooling
     if reads == "causal" and pooling == "cls":
         raise ConfigError(
             "the first state of a model that reads from left to right has seen nothing of the text",
@@ -62,6 +65,12 @@ def embed(
             there = torch.ones_like(tokens, dtype=torch.bool) if documents is None else documents >= 0
             found[part] = shortened(pool(states, there, pooling), kept, normalise).cpu().numpy()
     return found
+
+
+def pooling_of(opened: Checkpoint) -> Pooling:
+    """Return by which states a model makes vectors unless told otherwise."""
+    model = opened.model
+    return model.task.pooling if isinstance(model, Headed) and model.task.task == "embed" else "mean"
 
 
 def _check(rows: Sequence[Sequence[int]], context: int) -> None:

@@ -42,7 +42,7 @@ def embedding(directory: str) -> Embedding:
     Raises `CheckpointError` for what is no model's directory, and `ConfigError` where a library is missing.
     """
     place = Path(directory)
-    if (place / _MODULES).is_file():
+    if (place / _MODULES).is_file() and not (place / PROVENANCE).exists():
         embed = _sentences(place)
     else:
         try:

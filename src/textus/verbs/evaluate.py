@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from textus.checkpoint.checkpoint import Checkpoint
-from textus.corpus.clean import clean
 from textus.corpus.config import CorpusConfig
 from textus.corpus.document import Document
-from textus.corpus.read import read
 from textus.corpus.steps.leak import HELD_OUT
 from textus.dataset.shard import DataHash
-from textus.dataset.split import TokenSplit
-from textus.dataset.tokenize import Shards
-from textus.errors import ArtefactError, ConfigError
+from textus.errors import ConfigError
 from textus.evaluation.documents import frame, split_documents
 from textus.evaluation.estimate import Evaluation, Measured
 from textus.evaluation.readings import evaluate_readings
 from textus.progress import SILENT, Progress
 from textus.verbs.contamination import contamination, corpus_beside, leakage_of
 from textus.verbs.load import load
+from textus.verbs.material import part_of, read_texts
 from textus.verbs.settings import kept_settings
 
 _LOSSY = (
@@ -56,7 +53,7 @@ def evaluate(
     paths = [texts] if isinstance(texts, str | Path) else list(texts)
     if paths and split != "validation":
         raise ConfigError(f"texts were given, and the {split} part as well", hint="measure one, then the other")
-    step = _stride(opened, stride)
+    step = stride_of(opened, stride)
     if not paths:
         return _measure_part(opened, split, step, look_in_training, progress)
     reading = kept_settings(opened.directory).corpus if config == "run" else config
@@ -66,19 +63,19 @@ def evaluate(
 
 def measure_texts(
     opened: Checkpoint,
-    documents: Sequence[Document],
+    documents: Iterable[Document],
     *,
     stride: int | Literal["auto"] = "auto",
     look_in_training: bool = True,
     progress: Progress = SILENT,
 ) -> Evaluation:
-    """Measure a model on documents, as `evaluate` does."""
+    """Measure a model on documents, which are gone through several times, as `evaluate` does."""
     data = DataHash.of(document.id for document in documents)
 
     def framed() -> Iterable[Measured]:
         return (frame(opened.tokenizer, document) for document in documents)
 
-    found = _measure(opened, framed, data, _stride(opened, stride), progress)
+    found = _measure(opened, framed, data, stride_of(opened, stride), progress)
     corpus = corpus_beside(opened.directory) if look_in_training else None
     if corpus is None:
         return found
@@ -90,12 +87,7 @@ def _measure_part(
     opened: Checkpoint, split: str, stride: int, look_in_training: bool, progress: Progress
 ) -> Evaluation:
     """Measure a model on a part of its own corpus."""
-    part = _part(opened.directory, split)
-    if part.tokenizer_fingerprint != opened.tokenizer.fingerprint:
-        raise ArtefactError(
-            f"{opened.directory}: its shards were made with another tokenizer",
-            hint="run `textus train` on it again, or name the texts to measure on",
-        )
+    part = part_of(opened, split)
     found = _measure(opened, lambda: split_documents(part), part.data_fingerprint, stride, progress)
     corpus = corpus_beside(opened.directory) if look_in_training else None
     name = next((name for name in HELD_OUT if name == split), None)
@@ -122,7 +114,8 @@ def _measure(
     return found if opened.tokenizer.is_lossless else replace(found, note=f"{found.note}; {_LOSSY}")
 
 
-def _stride(opened: Checkpoint, stride: int | Literal["auto"]) -> int:
+def stride_of(opened: Checkpoint, stride: int | Literal["auto"]) -> int:
+    """Return how many new tokens a window has."""
     context = opened.model.config.context_length
     step = max(1, context // 2) if stride == "auto" else stride
     if not 1 <= step <= context:
@@ -130,25 +123,6 @@ def _stride(opened: Checkpoint, stride: int | Literal["auto"]) -> int:
     return step
 
 
-def read_texts(paths: Sequence[str | Path], config: CorpusConfig, progress: Progress = SILENT) -> list[Document]:
-    """Read and repair texts to measure on; nothing is deduplicated or split."""
-    return list(_documents(paths, config, progress))
-
-
 def _is_diffusion(opened: Checkpoint) -> bool:
     settings = opened.provenance.get("settings") or {}
     return bool((settings.get("objective") or {}).get("name") == "diffusion")
-
-
-def _documents(paths: Sequence[str | Path], config: CorpusConfig, progress: Progress) -> Iterator[Document]:
-    for document in read(paths, config, progress):
-        text, _ = clean(document.text, config)
-        if text.strip():
-            yield Document(text, document.source, document.meta)
-
-
-def _part(directory: Path, name: str) -> TokenSplit:
-    try:
-        return Shards.open(directory / "shards").split(name)
-    except ArtefactError:
-        raise ArtefactError(f"{directory}: has no {name} part beside it", hint="name the texts to measure on") from None

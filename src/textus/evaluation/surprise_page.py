@@ -1,0 +1,142 @@
+"""A page on which every token is coloured by its surprise: no script, nothing fetched, text only ever as text."""
+
+from __future__ import annotations
+
+import html
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from textus.evaluation.surprise import Passage, Read, Surprise
+from textus.report import Chart, Prose, Report, Section, Table, number
+from textus.tokenizer.tokenizer import Tokenizer
+
+STEPS = (1, 2, 4, 6, 8, 12)
+"""Bits at which a colour gives way to the next."""
+_SHADES = (0.0, 0.12, 0.24, 0.38, 0.52, 0.68, 0.85)
+_RUN = 50
+_SHOWN = {"\n": "↵\n", "\t": "→\t", "\r": "␍", " ": " "}
+
+
+@dataclass(frozen=True)
+class Coloured:
+    """A passage as a section of a report."""
+
+    passage: Passage
+    tokenizer: Tokenizer
+
+    def text(self) -> str:
+        """Return the most surprising tokens, since a terminal has little room."""
+        return self._hardest().text()
+
+    def markdown(self) -> str:
+        """Return the same."""
+        return self._hardest().markdown()
+
+    def html(self) -> str:
+        """Return the text, each token with what stands behind its colour."""
+        body = "".join(self._spans())
+        left = f"<p>{self.passage.left_out:,} more tokens are left out.</p>" if self.passage.left_out else ""
+        return f'<style>{_style()}</style>{_legend()}<pre class="surprise">{body}</pre>{left}'
+
+    def as_dict(self) -> Any:
+        """Return bits by token."""
+        return [[self.tokenizer.token_text(one.token), one.bits] for one in self.passage.tokens]
+
+    def _hardest(self, most: int = 10) -> Table:
+        order = sorted(range(len(self.passage.tokens)), key=lambda place: -self.passage.tokens[place].bits)[:most]
+        rows = []
+        for place in order:
+            one = self.passage.tokens[place]
+            before = "".join(map(self._shown, self.passage.tokens[max(0, place - 6) : place])).replace("\n", "")
+            expected = self.tokenizer.token_text(one.alternatives[0][0]) if one.alternatives else ""
+            rows.append((place + 1, before[-30:], self.tokenizer.token_text(one.token), round(one.bits, 2), expected))
+        return Table(("token", "after", "stood", "bits", "expected"), tuple(rows))
+
+    def _spans(self) -> Iterator[str]:
+        for one in self.passage.tokens:
+            level = sum(one.bits >= step for step in STEPS)
+            # a line break inside the attribute is one in what hovers
+            told = html.escape("\n".join(self._told(one)), quote=True).replace("\n", "&#10;")
+            yield f'<span class="s{level}" title="{told}">{html.escape(self._shown(one))}</span>'
+
+    def _told(self, one: Read) -> Iterator[str]:
+        yield f"'{self.tokenizer.token_text(one.token)}'  {one.bits:.2f} bits, {2**-one.bits:.3%}"
+        for other, share in one.alternatives:
+            yield f"{share:.2%}  '{self.tokenizer.token_text(other)}'"
+
+    def _shown(self, one: Read) -> str:
+        """Return a token as it is read: line breaks and tabs marked, what cannot be shown escaped."""
+        if one.token == self.tokenizer.end:
+            return "⏹"
+        text = self.tokenizer.token_bytes(one.token).decode("utf-8", "backslashreplace")
+        return "".join(_SHOWN.get(c) or (c if c.isprintable() else c.encode("unicode_escape").decode()) for c in text)
+
+
+def page(found: Surprise, tokenizer: Tokenizer, model: str) -> Report:
+    """Return the report of what a model made of some documents."""
+    sections: list[tuple[str, Section]] = [
+        ("In all", Table.of(_totals(found))),
+        ("What these mean", Prose(_meaning(found))),
+    ]
+    for passage in found.passages:
+        if passage.tokens:
+            sections += [
+                (passage.source, Coloured(passage, tokenizer)),
+                (f"Surprise along {passage.source}", _curve(passage)),
+            ]
+    return Report(f"Surprise of {model}", tuple(sections))
+
+
+def _totals(found: Surprise) -> dict[str, Any]:
+    tokens = sum(len(passage.tokens) for passage in found.passages)
+    num_bytes = sum(passage.num_bytes for passage in found.passages)
+    return {
+        "documents": len(found.passages),
+        "tokens": tokens,
+        "bits a token": found.bits / tokens,
+        "bits a byte": found.bits / num_bytes if num_bytes else "no bytes",
+    }
+
+
+def _meaning(found: Surprise) -> str:
+    words = "Each token is coloured by its surprise, -log2 p: 1 bit is a coin's throw, 10 bits one in a thousand. "
+    if found.is_pseudo:
+        words += (
+            "The model reads both ways: each token was hidden, with the later pieces of its word, and read from both "
+            "sides. That is a pseudo-likelihood, no code length, and not to be compared with a causal model's."
+        )
+    else:
+        words += "It was predicted from what stands before it; ⏹ is the end of the text."
+    if found.documents_left_out:
+        words += f" {found.documents_left_out:,} more documents are left out, since a page can hold only so much."
+    return words
+
+
+def _curve(passage: Passage) -> Chart:
+    """Draw the mean so far, and that of the last tokens."""
+    bits = [one.bits for one in passage.tokens]
+    so_far, recent, total, run = [], [], 0.0, 0.0
+    for place, value in enumerate(bits):
+        total, run = total + value, run + value
+        if place >= _RUN:
+            run -= bits[place - _RUN]
+        so_far.append((float(place + 1), total / (place + 1)))
+        recent.append((float(place + 1), run / min(place + 1, _RUN)))
+    return Chart("Surprise along the text", "token", "bits a token", {f"last {_RUN}": recent, "so far": so_far})
+
+
+def _legend() -> str:
+    names = [f"under {STEPS[0]}", *(f"{low} to {high}" for low, high in itertools.pairwise(STEPS))]
+    boxes = " ".join(
+        f'<span class="s{level}">{name}</span>' for level, name in enumerate([*names, f"{number(STEPS[-1])} and more"])
+    )
+    return f'<p class="surprise">bits: {boxes}</p>'
+
+
+def _style() -> str:
+    shades = "".join(
+        f".surprise .s{level}{{background:rgba(214,86,42,{shade})}}" for level, shade in enumerate(_SHADES)
+    )
+    return f"pre.surprise{{line-height:1.9;background:none}}.surprise span{{border-radius:.2em}}{shades}"

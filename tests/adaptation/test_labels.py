@@ -1,0 +1,54 @@
+import pytest
+
+from textus.adaptation.config import ClassifyData
+from textus.adaptation.labels import label_set, majority, read_labelled
+from textus.errors import CorpusError, InputError
+
+
+def test_labels_are_words_or_numbers_in_their_order(write):
+    path = write("a.jsonl", [{"text": str(n), "label": label} for n, label in enumerate([10, "b", 9, True, 2.5])])
+    labels = label_set(read_labelled([path], ClassifyData()))
+    assert labels.names == ("2.5", "9", "10", "b", "true") and not labels.several
+
+
+def test_a_list_means_that_several_may_hold(write):
+    path = write(
+        "a.jsonl", [{"text": "x", "label": ["a", "b"]}, {"text": "y", "label": []}, {"text": "z", "label": ["b"]}]
+    )
+    examples = read_labelled([path], ClassifyData())
+    labels = label_set(examples)
+    assert labels.several and [labels.number(one) for one in examples] == [[1, 1], [0, 0], [0, 1]]
+    assert majority([*examples, examples[2]]) == ("b",)
+
+
+def test_pairs_are_two_texts(write):
+    path = write("a.jsonl", [{"a": "x", "b": "y", "label": 1}])
+    (one,) = read_labelled([path], ClassifyData(text="a", pair="b"))
+    assert (one.text, one.pair, one.labels) == ("x", "y", ("1",))
+    assert one.key != read_labelled([path], ClassifyData(text="a"))[0].key
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"text": "x"}, "a.jsonl:1: no `label`"),
+        ({"text": "x", "label": ""}, "a.jsonl:1: a label is missing"),
+        ({"text": "x", "label": None}, "a.jsonl:1: no `label`"),
+        ({"text": "x", "label": {"a": 1}}, "is no label"),
+        ({"text": "x", "label": ["a", "a"]}, "the same label twice"),
+        ({"text": 3, "label": 1}, "`text` is not text"),
+        ({"label": 1}, "no `text`; there is `label`"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(write, row, words):
+    with pytest.raises(InputError, match=words):
+        read_labelled([write("a.jsonl", [row])], ClassifyData())
+
+
+def test_one_label_alone_is_nothing_to_learn_and_another_is_unseen(write):
+    examples = read_labelled([write("a.jsonl", [{"text": str(n), "label": "x"} for n in range(3)])], ClassifyData())
+    with pytest.raises(CorpusError, match="3 training examples all have the label 'x'"):
+        label_set(examples)
+    more = read_labelled([write("b.jsonl", [{"text": "q", "label": "y"}, {"text": "r", "label": "z"}])], ClassifyData())
+    with pytest.raises(InputError, match=r"b.jsonl:2: label 'z' is not among those learnt: x, y"):
+        label_set([*examples, more[0]]).number(more[1])
