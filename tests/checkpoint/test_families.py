@@ -16,7 +16,9 @@ from torch.nn import functional
 
 from textus.checkpoint.checkpoint import load_model, read_config, write_model
 from textus.checkpoint.families import LAYOUTS, from_config, from_weights, to_config, to_weights, weight_names
-from textus.errors import CheckpointError
+from textus.decoding.engine.engine import Engine
+from textus.errors import CheckpointError, ConfigError
+from textus.model.attention import attend
 from textus.model.config import ModelConfig
 from textus.model.leak import check_leaks
 from textus.model.transformer import Transformer
@@ -83,6 +85,27 @@ def test_packed_documents_are_read_as_if_alone(saved: Saved, lengths: list[int],
         packed = model(read, documents).logits[0].split(lengths)
         for part, alone in zip(packed, read[0].split(lengths), strict=True):
             torch.testing.assert_close(part, model(alone[None]).logits[0], rtol=1e-4, atol=1e-4)
+
+
+class Whole:
+    """All tokens are one text, of which nothing is kept."""
+
+    def attend(self, layer: int, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        return attend(query, keys, values, None, causal=True)
+
+
+def test_texts_that_are_written_together_are_read_as_alone(saved: Saved, tokenizer: Tokenizer) -> None:
+    model = load_model(saved[2])
+    if model.config.attention != "causal":
+        pytest.skip("an encoder does not write")
+    if model.config.hides_what_is_far:
+        with pytest.raises(ConfigError, match=rf"see {model.config.window} positions of 32"):
+            Engine(model, tokenizer)
+        return
+    read, places = tokens(1, 9), torch.arange(9)
+    with torch.inference_mode():
+        found = model.encode_at(read[0], places, Whole())
+        torch.testing.assert_close(found, model.encode(read)[0], rtol=1e-4, atol=1e-4)
 
 
 def test_it_sees_what_it_may_see(saved: Saved) -> None:

@@ -113,7 +113,10 @@ def test_enough_beams_find_the_likeliest_of_all_texts(narrow, few):
 
 def test_one_beam_is_greedy(model, tokenizer):
     (found,) = ours(model, tokenizer, "the quick", beams=1, max_tokens=30)
-    assert found == complete(model, tokenizer, "the quick", Greedy(), max_tokens=30)
+    wanted = complete(model, tokenizer, "the quick", Greedy(), max_tokens=30)
+    assert (found.text, found.tokens, found.finish_reason) == (wanted.text, wanted.tokens, wanted.finish_reason)
+    # a search reads its rows otherwise than the engine does: the sums are rounded in another order
+    assert found.logprobs == pytest.approx(wanted.logprobs, abs=1e-5)
 
 
 def test_a_stop_string_ends_a_text_and_is_not_part_of_it(model, tokenizer):

@@ -87,7 +87,7 @@ def test_noise_is_of_the_seed_and_only_for_learning(model: Transformer) -> None:
     hook = model.blocks[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach()))
     noisy.loss(model, batch)
     hook.remove()
-    added = (seen[0] - model.embedding(batch.tokens)).abs()
+    added = (seen[0] - model.embedding(batch.tokens)).abs().detach()
     bound = 5 / (batch.tokens.shape[1] * SHAPE.hidden_size) ** 0.5
     assert 0.8 * bound < float(added.max()) <= bound + 1e-6
     model.eval()

@@ -46,6 +46,7 @@ def open_base(directory: Path, template: str = "") -> Base:
 
     Raises `ConfigError` for a model that does not write from left to right.
     """
+    checkpoint.read_config(directory)  # refuses what predicts no tokens
     opened = checkpoint.load(directory)
     if (opened.config.attention, opened.config.prediction_offset) != ("causal", 1):
         raise ConfigError(

@@ -147,7 +147,7 @@ class _Measure:
         if self.questions:
             sampling, most = self.settings.sampling, self.settings.answer_tokens
             said = answers(opened, self.base.turns, self.questions, sampling, most, self.progress)
-        scores = [loss, *said.scores(loss.tokenizer, loss.data)]
+        scores = [loss, *(said.scores(loss.tokenizer, loss.data) if said.texts else ())]
         return {"scores": [score.as_dict() for score in scores], "answers": list(said.texts[:_SHOWN])}
 
 

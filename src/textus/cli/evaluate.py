@@ -10,6 +10,7 @@ from typing import Literal
 from textus.cli import looks
 from textus.cli.arguments import Parser, is_setting, override_items, parse, show
 from textus.cli.console import console
+from textus.cli.tasks import asked_tasks, task_options, task_words
 from textus.errors import ConfigError
 
 
@@ -20,10 +21,11 @@ def run(arguments: Sequence[str]) -> None:
     made.add_argument(
         "items",
         nargs="*",
-        metavar="TEXTS | corpus.key=value",
-        help="files and folders to measure on (default: the run's validation part), and how to read them where that "
-        "differs from how the run's own were read",
+        metavar="TEXTS | corpus.key=value | task.key=value",
+        help="files and folders to measure on (default: the run's validation part), how to read them where that "
+        "differs from how the run's own were read, and how to ask tasks where that differs from their descriptions",
     )
+    task_options(made)
     made.add_argument(
         "--split",
         default="validation",
@@ -49,12 +51,14 @@ def run(arguments: Sequence[str]) -> None:
     from textus.verbs.load import load
     from textus.verbs.settings import kept_settings
 
-    changes = [item for item in options.items if is_setting(item)]
+    given = [item for item in options.items if is_setting(item)]
+    changes = [item for item in given if not item.startswith("task.")]
     for item in changes:
         if not item.startswith("corpus."):
-            raise ConfigError(f"`{item}`: only settings of the corpus apply here", hint="as in corpus.text_column=NAME")
+            hint = "as in corpus.text_column=NAME"
+            raise ConfigError(f"`{item}`: only settings of the corpus and of tasks apply here", hint=hint)
     config = override_items(kept_settings(Path(options.model)), changes).corpus
-    texts = [item for item in options.items if item not in changes]
+    texts = [item for item in options.items if item not in given]
     opened = load(options.model, device=options.device, adapter=options.adapter)
     if looks.asked(options):
         looks.run(options, opened, texts, config)
@@ -66,8 +70,12 @@ def run(arguments: Sequence[str]) -> None:
         stride=options.stride,
         config=config,
         look_in_training=not options.no_contamination,
+        **asked_tasks(options, given),
         progress=console(),
     )
+    if options.tasks:
+        show(options, task_words(found), found.as_dict())
+        return
     lines = [
         *(str(score) for score in found.scores),
         f"{found.tokens:,} tokens, {found.num_bytes:,} bytes",

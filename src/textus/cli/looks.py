@@ -48,7 +48,7 @@ def add(made: Parser) -> None:
 
 def check(options: argparse.Namespace) -> None:
     """Refuse options that do not go together."""
-    given = [f"--{name}" for name in LOOKS if getattr(options, name)]
+    given = [f"--{name}" for name in LOOKS if getattr(options, name)] + ["--task"] * bool(options.tasks)
     if len(given) > 1:
         raise ConfigError(f"{given[0]} and {given[1]} are two measurements", hint="ask for one, then for the other")
     needed = {"--extrapolate": ("--context", options.extrapolate), "--probe-test": ("--probe", options.probe_test)}

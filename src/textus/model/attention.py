@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from textus.model import kernels
-from textus.model.cache import KeyValueCache
+from textus.model.cache import KeyValueCache, Memory
 from textus.model.config import ModelConfig
 from textus.model.family import TRAITS
 from textus.model.layers import Linear, RMSNorm, joined
@@ -59,7 +59,7 @@ class Attention(nn.Module):
         x: Float[Tensor, "batch time hidden"],
         rotation: Rotation,
         sight: Sight,
-        cache: KeyValueCache | None,
+        cache: KeyValueCache | Memory | None,
     ) -> Float[Tensor, "batch time hidden"]:
         """Return what each position gathers from those it sees."""
         parts = self.query, self.key, self.value
@@ -81,13 +81,15 @@ class Attention(nn.Module):
         value: Float[Tensor, "batch time kv_heads head"],
         rotation: Rotation,
         sight: Sight,
-        cache: KeyValueCache | None,
+        cache: KeyValueCache | Memory | None,
     ) -> Float[Tensor, "batch time heads*head"]:
         dtype = value.dtype
         query, key = (self._turned(part, rotation, dtype).transpose(1, 2) for part in self._normed(query, key))
         value = value.transpose(1, 2)
-        if cache is not None:
+        if isinstance(cache, KeyValueCache):
             key, value = cache.append(self.layer, key, value)
+        elif cache is not None:
+            return cache.attend(self.layer, query, key, value).transpose(1, 2).flatten(2)
         return attend(query, key, value, sight.bias, sight.causal).transpose(1, 2).flatten(2)
 
     def _normed(self, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:

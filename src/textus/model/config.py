@@ -107,6 +107,11 @@ class ModelConfig(Settings):
                 hint="change the heads, or train with objective.prediction_offset=1, which has another shape",
             )
 
+    @property
+    def hides_what_is_far(self) -> bool:
+        """Tell whether a layer sees less than the whole context."""
+        return 0 < self.window < self.context_length and any(map(self.is_local, range(self.num_layers)))
+
     def is_local(self, layer: int) -> bool:
         """Tell whether a layer sees only what is near.
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from textus.model.config import ModelConfig
@@ -36,10 +36,18 @@ class Rotary:
 
     def at(self, start: int, stop: int, device: torch.device) -> Rotation:
         """Return the rotation of the positions from `start` to `stop`."""
+        cosine, sine = self._all(device)
+        return cosine[start:stop], sine[start:stop]
+
+    def of(self, positions: Int[Tensor, " time"]) -> Rotation:
+        """Return the rotation of any positions."""
+        cosine, sine = self._all(positions.device)
+        return cosine.index_select(0, positions), sine.index_select(0, positions)
+
+    def _all(self, device: torch.device) -> Rotation:
         if device not in self._tables:
             self._tables[device] = self._table(device)
-        cosine, sine = self._tables[device]
-        return cosine[start:stop], sine[start:stop]
+        return self._tables[device]
 
     def _table(self, device: torch.device) -> Rotation:
         config = self._config

@@ -20,7 +20,7 @@ from textus.model import parts
 from textus.model.adapter import INSIDE
 from textus.model.aids import Aids
 from textus.model.attention import Bias, Sight, causal_bias, document_bias, near_bias
-from textus.model.cache import KeyValueCache
+from textus.model.cache import KeyValueCache, Memory
 from textus.model.config import ModelConfig
 from textus.model.family import TRAITS
 from textus.model.kernels import Starts, packs
@@ -54,7 +54,7 @@ class Block(nn.Module):
         added: Float[Tensor, "batch time hidden"] | None,
         rotation: Rotation,
         sight: Sight,
-        cache: KeyValueCache | None,
+        cache: KeyValueCache | Memory | None,
     ) -> tuple[Float[Tensor, "batch time hidden"], Float[Tensor, "batch time hidden"] | None]:
         """Return the state and what is still to be added to it, as they are taken.
 
@@ -78,7 +78,7 @@ class NormsBehindBlock(Block):
         added: Float[Tensor, "batch time hidden"] | None,
         rotation: Rotation,
         sight: Sight,
-        cache: KeyValueCache | None,
+        cache: KeyValueCache | Memory | None,
     ) -> tuple[Float[Tensor, "batch time hidden"], None]:
         """Return the state; nothing is left to be added to it."""
         dtype = compute_dtype(x)
@@ -194,6 +194,17 @@ class Transformer(nn.Module):
             cache.advance(time)
         return self.finish(x, added)
 
+    def encode_at(
+        self, tokens: Int[Tensor, " tokens"], positions: Int[Tensor, " tokens"], memory: Memory
+    ) -> Float[Tensor, "tokens hidden"]:
+        """Return the last states of tokens of any texts, each at its position in its own; `memory` holds the texts."""
+        assert not self.config.hides_what_is_far, "a memory shows every layer the whole text"
+        x, added = self._embed(tokens[None], positions[None])
+        rotation, sight = self._rotary.of(positions), Sight(None, True)
+        for block in self.blocks:
+            x, added = block(x, added, rotation, sight, memory)
+        return self.finish(x, added)[0]
+
     def _near(self, sight: Sight, start: int, time: int, causal: bool, x: Tensor) -> tuple[Rotation, Sight]:
         """Return by what the positions of local layers turn, and what they see."""
         rotation = self._near_rotary.at(start, start + time, x.device)
@@ -204,7 +215,7 @@ class Transformer(nn.Module):
         return rotation, Sight(bias if sight.bias is None else bias + sight.bias, sight.causal)
 
     def _embed(
-        self, tokens: Int[Tensor, "batch time"], places: Int[Tensor, "#batch time"] | None
+        self, tokens: Int[Tensor, "batch time"], places: Int[Tensor, "#batch time"] | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """Return the first state, and what is still to be added to it; `places` are needed where they are learnt."""
         x = self.embedding(tokens)

@@ -10,6 +10,8 @@ from textus import config as settings
 from textus.checkpoint.checkpoint import Checkpoint
 from textus.decoding.chat import Form, Layout, Message, Templated, check_turns, fit
 from textus.decoding.config import SamplingConfig
+from textus.decoding.engine.config import EngineConfig
+from textus.decoding.engine.engine import Engine
 from textus.decoding.piece import Completion, Piece, collect
 from textus.tokenizer.template import ChatTemplate
 from textus.tokenizer.turns import Turns
@@ -41,10 +43,23 @@ def form_of(opened: Checkpoint) -> Form:
     return Layout() if template is None else Templated(Turns.of(template, opened.tokenizer))
 
 
+def chat_engine(opened: Checkpoint) -> Engine:
+    """Return an engine for one conversation, with room for what was said before the last turn was left out."""
+    config = EngineConfig(batch_size=1, cache_tokens=2 * opened.config.context_length)
+    return Engine(opened.model, opened.tokenizer, config)
+
+
 def answer(
-    opened: Checkpoint, messages: Sequence[Message], config: SamplingConfig, layout: Form
+    opened: Checkpoint,
+    messages: Sequence[Message],
+    config: SamplingConfig,
+    layout: Form,
+    engine: Engine | None = None,
 ) -> tuple[Iterator[Piece], int]:
-    """Begin the model's next turn; return its pieces, and how many exchanges were left out for want of room."""
+    """Begin the model's next turn; return its pieces, and how many exchanges were left out for want of room.
+
+    With the same `engine` for all turns, what was said before is not read again.
+    """
     check_turns(messages)
     context = opened.config.context_length
     room = context - 1 - min(config.max_tokens, context // ROOM)
@@ -52,7 +67,8 @@ def answer(
     stops = (*config.stop, *(stop for stop in layout.stop if stop not in config.stop))
     prompt = layout.prompt(kept)
     bare = not isinstance(prompt, str)
-    return stream(opened, prompt, settings.replace(config, {"stop": stops}), bare=bare), dropped
+    changed = settings.replace(config, {"stop": stops})
+    return stream(opened, prompt, changed, bare=bare, engine=engine), dropped
 
 
 def _length(opened: Checkpoint, prompt: str | list[int]) -> int:

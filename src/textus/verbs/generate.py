@@ -12,6 +12,7 @@ from textus.checkpoint.checkpoint import GENERATION, Checkpoint
 from textus.decoding import beam, words
 from textus.decoding.config import SamplingConfig, from_generation_config
 from textus.decoding.constrain import Constrained, Grammar
+from textus.decoding.engine.engine import Engine
 from textus.decoding.generate import generate as write
 from textus.decoding.piece import Completion as Completion
 from textus.decoding.piece import Piece, collect
@@ -34,14 +35,16 @@ def stream(
     grammar: Grammar | None = None,
     draft: Draft | None = None,
     bare: bool = False,
+    engine: Engine | None = None,
 ) -> Iterator[Piece]:
     """Yield text as it is written; `n` continuations are written side by side, each piece naming its row.
 
     `sampling` is "run" for the run's own settings. `cut` says which end of a prompt that is too long is left out, if it
     is not to be refused. `alternatives` is how many tokens besides the chosen one each piece tells of. Only what
-    `grammar` allows is written. A `draft` makes writing faster and changes no token. A search with beams yields its
-    texts when it is over. Tokens of a prompt that are `bare` have no END put before them. A text ends at END and at the
-    tokens that the model's `generation_config.json` names.
+    `grammar` allows is written. A `draft` makes writing faster and changes no token. An `engine` of the same model
+    knows what it has read before. A search with beams yields its texts when it is over. Tokens of a prompt that are
+    `bare` have no END put before them. A text ends at END and at the tokens that the model's `generation_config.json`
+    names.
     """
     opened = model if isinstance(model, Checkpoint) else load(model)
     chosen = ended(opened, run_sampling(opened.directory) if sampling == "run" else sampling)
@@ -70,6 +73,7 @@ def stream(
         alternatives=alternatives,
         draft=draft,
         bare=bare,
+        engine=engine,
     )
 
 
