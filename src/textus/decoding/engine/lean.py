@@ -6,7 +6,7 @@ own `encode_at` is the oracle: where the two differ, or a part is of a kind that
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float, Int
@@ -122,7 +122,7 @@ class _Layer:
         return x + out
 
     def fed_forward(self, x: Tensor) -> Tensor:
-        feed = self._block.feed_forward
+        feed: Any = self._block.feed_forward
         normed = functional.rms_norm(x, x.shape[-1:], self._norms[1], self._epsilon)
         gate, up = self._gate_up(normed).chunk(2, -1) if self._gate_up else (feed.gate(normed), feed.up(normed))
         down: Tensor = feed.down(functional.silu(gate) * up)
