@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from textus.verbs.evaluate_parts import evaluate_parts
     from textus.verbs.fill import fill
     from textus.verbs.generate import generate, stream
+    from textus.verbs.import_ import import_
     from textus.verbs.inspect import inspect
     from textus.verbs.label import label
     from textus.verbs.load import load
@@ -118,6 +119,7 @@ _PLACES = {
     "evaluate_parts": "verbs.evaluate_parts",
     "fill": "verbs.fill",
     "generate": "verbs.generate",
+    "import_": "verbs.import_",
     "inspect": "verbs.inspect",
     "label": "verbs.label",
     "load": "verbs.load",
@@ -182,6 +184,7 @@ __all__ = [
     "evaluate_parts",
     "fill",
     "generate",
+    "import_",
     "inspect",
     "label",
     "load",

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from textus.checkpoint.families import to_qwen3, to_qwen3_weights
+from textus.checkpoint.families import to_config, to_weights
 from textus.config import replace
 from textus.decoding.beam import search
 from textus.decoding.generate import complete
@@ -45,8 +45,8 @@ def few(tokenizer):
 
 @pytest.fixture(scope="module")
 def theirs(narrow):
-    model = Qwen3ForCausalLM(Qwen3Config(**to_qwen3(narrow.config, 0, "float32"))).eval()
-    model.load_state_dict(to_qwen3_weights(narrow.state_dict(), narrow.config), strict=False)
+    model = Qwen3ForCausalLM(Qwen3Config(**to_config(narrow.config, {"eos_token_id": 0}, "float32"))).eval()
+    model.load_state_dict(to_weights(narrow.state_dict(), narrow.config), strict=False)
     return model
 
 

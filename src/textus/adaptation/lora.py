@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from textus import storage
 from textus.adaptation.settings import LoraConfig
 from textus.checkpoint.families import weight_names
-from textus.errors import CheckpointError
+from textus.errors import CheckpointError, ConfigError
 from textus.model.adapter import AdaptedLinear, Pair, TokenRows, adapted, add_rows, hear, matrices
 from textus.model.transformer import Transformer
 
@@ -28,7 +28,16 @@ MINE = "mine"
 
 
 def attach(model: Transformer, config: LoraConfig, seed: int, tokens: Sequence[int] = ()) -> None:
-    """Freeze a model and put a new adapter on it; rows of the embeddings learn only for `tokens`."""
+    """Freeze a model and put a new adapter on it; rows of the embeddings learn only for `tokens`.
+
+    Raises `ConfigError` for a family that keeps several of the matrices as one, whose adapters nobody else would read.
+    """
+    theirs = weight_names(model.config)
+    if any(f"{name}.weight" not in theirs for _, _, name, _ in matrices(model, config.targets)):
+        raise ConfigError(
+            f"a {model.traits.name} model keeps queries, keys and values as one matrix, to which no adapter can be put",
+            hint="leave the adapter out and train all weights, or begin with a Llama, Mistral, Qwen2 or Qwen3",
+        )
     model.requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
     for owner, last, _, plain in matrices(model, config.targets):

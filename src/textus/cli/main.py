@@ -7,6 +7,7 @@ import difflib
 import errno
 import importlib
 import io
+import keyword
 import os
 import signal
 import sys
@@ -26,6 +27,7 @@ VERBS = {
     "clean": "read, repair, deduplicate and split texts",
     "tokenize": "learn the vocabulary of a corpus",
     "pack": "turn a corpus into token shards and show the windows they give",
+    "import": "take over a model that was made elsewhere",
     "inspect": "show a corpus, tokenizer, window, checkpoint or run as text",
     "plan": "say what would be trained, how long it takes and what memory it needs",
     "evaluate": "measure perplexity and bits per byte, with standard errors",
@@ -94,7 +96,7 @@ def _run(words: Sequence[str]) -> int:
         return 0
     if words[0] not in VERBS:  # argparse would take the verb's own --help for itself
         _unknown(words)
-    command = importlib.import_module(f"textus.cli.{words[0]}")
+    command = importlib.import_module(f"textus.cli.{words[0]}{'_' * keyword.iskeyword(words[0])}")
     return int(command.run(words[1:]) or 0)
 
 

@@ -16,10 +16,10 @@ Cut = Literal["refuse", "start", "end"]
 def framed(
     model: Transformer, tokenizer: Tokenizer, prompt: str | Sequence[int], cut: Cut = "refuse", *, bare: bool = False
 ) -> list[int]:
-    """Return the tokens of the prompt behind END, or say why the model cannot continue them.
+    """Return the tokens of the prompt behind the one that begins texts, or say why the model cannot continue them.
 
-    Text that looks like a special token is ordinary text; ids that begin with END stay as they are, and with `bare` all
-    ids: a chat template writes itself what stands before the first turn.
+    Text that looks like a special token is ordinary text; ids that begin with that token stay as they are, and with
+    `bare` all ids: a chat template writes itself what stands before the first turn.
     """
     config = model.config
     if (config.attention, config.prediction_offset) != ("causal", 1):
@@ -34,7 +34,7 @@ def framed(
             f"the prompt holds token {strange[0]}; the model knows 0 to {known - 1}",
             hint="make the tokens with the model's own tokenizer",
         )
-    before = [] if bare and tokens else [tokenizer.end]
+    before = [] if bare and tokens else [tokenizer.begin]
     if tokens[:1] == before:
         tokens = tokens[1:]
     excess = len(tokens) + len(before) - config.context_length

@@ -57,7 +57,7 @@ def likelihood(model: Transformer, tokenizer: Tokenizer, text: str, method: Meth
     Raises `ConfigError` where the model does not read as the method needs, and `InputError` for a text that is empty or
     longer than the context.
     """
-    tokens = [tokenizer.end, *tokenizer.encode(text)]
+    tokens = [tokenizer.begin, *tokenizer.encode(text)]
     if len(tokens) == 1:
         raise InputError("the text is empty, and has no likelihood", hint="give a text of one character at least")
     context = model.config.context_length

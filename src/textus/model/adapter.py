@@ -62,14 +62,14 @@ class AdaptedLinear(Linear):
     def __init__(self, plain: Linear) -> None:
         with torch.device("meta"):
             super().__init__(plain.in_features, plain.out_features)
-        self.weight = plain.weight
+        self.weight, self.bias = plain.weight, plain.bias
         self.adapters = nn.ModuleDict()
         self.heard = ""
         """The adapter that is heard; empty: none."""
 
     def forward(self, x: Float[Tensor, "*rows inputs"]) -> Float[Tensor, "*rows outputs"]:
         """Return the product, and what the adapter adds."""
-        product = functional.linear(x, self.weight)
+        product = functional.linear(x, self.weight, self.bias)
         return product + self.adapters[self.heard](x) if self.heard else product
 
 

@@ -18,6 +18,7 @@ from textus.report import Prose, Report, Section, Table
 from textus.tokenizer.tokenizer import Tokenizer
 from textus.verbs.inspect_corpus import document_report, search_report
 from textus.verbs.inspect_examples import examples_report
+from textus.verbs.inspect_model import described
 from textus.verbs.inspect_tokenizer import tokenizer_report
 from textus.verbs.inspect_window import SHOWN_CONTEXT, show_window, tokenizer_beside, window_report
 
@@ -126,18 +127,9 @@ def _part(place: Path, name: str) -> Path:
 
 def _model(place: Path) -> Report:
     opened = checkpoint.load(place)
-    config, origin = opened.config, opened.provenance
-    shape = {
-        "parameters": config.num_parameters(),
-        "layers x hidden size": f"{config.num_layers} x {config.hidden_size}",
-        "heads (key and value)": f"{config.num_heads} ({config.num_kv_heads}) of {config.head_size}",
-        "feed-forward": config.intermediate_size,
-        "context": config.context_length,
-        "vocabulary": config.vocab_size,
-        "attention": config.attention,
-    }
+    origin = opened.provenance
     chain = {name: fingerprint.short(str(origin.get(name, ""))) for name in ("corpus", "tokenizer", "shards", "code")}
-    sections: list[tuple[str, Section]] = [("Model", Table.of(shape)), ("Made from", Table.of(chain))]
+    sections: list[tuple[str, Section]] = [("Model", Table.of(described(opened))), ("Made from", Table.of(chain))]
     if (place / storage.MANIFEST).is_file():
         found = storage.read_json(place / storage.MANIFEST)
         name = "Training checkpoint" if found.get("kind") == TRAINING_KIND else "Checkpoint"

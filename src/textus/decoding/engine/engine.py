@@ -33,6 +33,7 @@ from textus.decoding.piece import Piece
 from textus.decoding.step import Choices, Drawn, Telling
 from textus.decoding.strategy import Strategy
 from textus.decoding.writer import Ending, Writer
+from textus.errors import ConfigError
 from textus.model.precision import compute_dtype
 from textus.model.transformer import Transformer
 from textus.tokenizer.tokenizer import Tokenizer
@@ -68,8 +69,16 @@ class Engine:
         """Reserve the cache; `way` is that of the model's device, and both work on a CPU.
 
         On a GPU texts that write are read in tensors of few sizes (`Rows`), and a token is fetched while the device
-        computes the next. On a CPU each text's keys are used where they lie.
+        computes the next. On a CPU each text's keys are used where they lie. Raises `ConfigError` for a model of which
+        some layers see only what is near.
         """
+        if model.config.hides_what_is_far:
+            raise ConfigError(
+                f"layers of this {model.traits.name} model see {model.config.window} positions of "
+                f"{model.config.context_length}, and texts that are written together are seen whole",
+                hint="write one text at a time, or take the model over with max_position_embeddings in its config.json "
+                f"set to {model.config.window}",
+            )
         self.config = config
         self.model = model
         self.tokenizer = tokenizer

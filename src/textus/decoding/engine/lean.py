@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float, Int
@@ -59,7 +59,7 @@ def _is_same(lean: Lean, model: Transformer) -> bool:
     with torch.inference_mode():
         first, added = model._embed(tokens[None])
         x, more = model.blocks[0](first, added, model._rotary.of(tokens), Sight(None, True), whole)
-        wanted = (x + more)[0].float()
+        wanted = (x if more is None else x + more)[0].float()
         found = lean.through(model.embedding(tokens), lean.turns(tokens, weight.dtype), 0, whole).float()
     # a state that is rounded to 8 bits may fall to the other side
     bound = 0.05 if is_quantized(model) else 10 * torch.finfo(weight.dtype).eps ** 0.75
@@ -99,7 +99,8 @@ class Lean:
 class _Layer:
     def __init__(self, block: nn.Module, config: ModelConfig) -> None:
         assert isinstance(block, Block)
-        attention, feed, epsilon = block.attention, block.feed_forward, config.norm_epsilon
+        attention, epsilon = block.attention, config.norm_epsilon
+        feed: Any = block.feed_forward
         parts = (attention.query, attention.key, attention.value)
         joined = dict(attention.named_children()).get("query_key_value")
         self._project = _product(joined) if joined else _Joined(parts)
@@ -107,8 +108,8 @@ class _Layer:
         self._gate, self._up = _product(feed.gate), _product(feed.up)
         both = dict(feed.named_children()).get("gate_up")
         self._gate_up = _product(both) if both else None
-        self._first_norm = _Norm(block.attention_norm.weight, epsilon)
-        self._second_norm = _Norm(block.feed_forward_norm.weight, epsilon)
+        self._first_norm = _Norm(block.attention_norm.get_parameter("weight"), epsilon)
+        self._second_norm = _Norm(block.feed_forward_norm.get_parameter("weight"), epsilon)
         self._heads, self._size = config.num_heads, config.head_size
         self._turned = self._heads + config.num_kv_heads
         """How many heads are turned: those of queries and keys."""
