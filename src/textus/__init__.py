@@ -19,6 +19,7 @@ from textus.version import __version__
 
 if TYPE_CHECKING:
     from textus.checkpoint.checkpoint import Checkpoint
+    from textus.cli.completion import completion
     from textus.corpus.config import CorpusConfig
     from textus.corpus.corpus import Corpus
     from textus.corpus.document import Document
@@ -50,8 +51,10 @@ if TYPE_CHECKING:
     from textus.verbs.compare import Compared, compare
     from textus.verbs.contexts import plan_contexts
     from textus.verbs.demo import demo
+    from textus.verbs.doctor import Diagnosis, doctor
     from textus.verbs.embed import embed
     from textus.verbs.evaluate import evaluate
+    from textus.verbs.export import Exported, export
     from textus.verbs.fill import fill
     from textus.verbs.generate import generate, stream
     from textus.verbs.inspect import inspect
@@ -71,8 +74,10 @@ _PLACES = {
     "Completion": "decoding.piece",
     "Corpus": "corpus.corpus",
     "CorpusConfig": "corpus.config",
+    "Diagnosis": "verbs.doctor",
     "Diffusion": "objectives.diffusion",
     "Document": "corpus.document",
+    "Exported": "verbs.export",
     "Grammar": "decoding.constrain",
     "Greedy": "decoding.strategy",
     "Hybrid": "objectives.hybrid",
@@ -102,9 +107,12 @@ _PLACES = {
     "chat": "verbs.chat",
     "clean": "verbs.clean",
     "compare": "verbs.compare",
+    "completion": "cli.completion",
     "demo": "verbs.demo",
+    "doctor": "verbs.doctor",
     "embed": "verbs.embed",
     "evaluate": "verbs.evaluate",
+    "export": "verbs.export",
     "fill": "verbs.fill",
     "generate": "verbs.generate",
     "inspect": "verbs.inspect",
@@ -127,8 +135,10 @@ __all__ = [
     "Completion",
     "Corpus",
     "CorpusConfig",
+    "Diagnosis",
     "Diffusion",
     "Document",
+    "Exported",
     "Grammar",
     "Greedy",
     "Hybrid",
@@ -159,9 +169,12 @@ __all__ = [
     "chat",
     "clean",
     "compare",
+    "completion",
     "demo",
+    "doctor",
     "embed",
     "evaluate",
+    "export",
     "fill",
     "generate",
     "inspect",

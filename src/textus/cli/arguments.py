@@ -16,6 +16,17 @@ from typing import Any
 from textus import config as settings
 from textus.errors import ConfigError
 
+DESCRIBE = "\0"
+"""In the place of arguments it asks a command for its parser; no shell can pass it, for words end with it."""
+
+
+class Described(Exception):
+    """The answer to `DESCRIBE`."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        super().__init__()
+        self.parser = parser
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints look like all our errors."""
@@ -104,6 +115,11 @@ def describe_settings() -> str:
     return "\n".join(_described(**setting) for setting in _listed_settings())
 
 
+def setting_keys() -> tuple[str, ...]:
+    """Return the keys of all settings."""
+    return tuple(str(setting["key"]) for setting in _listed_settings())
+
+
 def _listed_settings() -> list[dict[str, Any]]:
     from textus.verbs.settings import RunSettings
 
@@ -159,4 +175,6 @@ def is_setting(item: str) -> bool:
 
 def parse(made: Parser, arguments: Sequence[str]) -> argparse.Namespace:
     """Parse options and words in any order."""
+    if list(arguments) == [DESCRIBE]:
+        raise Described(made)
     return made.parse_intermixed_args(list(arguments))

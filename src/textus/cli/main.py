@@ -36,6 +36,9 @@ VERBS = {
     "fill": "the likeliest words for the blanks in a text",
     "score": "how likely texts are to a model",
     "embed": "vectors for texts",
+    "export": "a model for llama.cpp or ONNX Runtime, with what that costs; or its card",
+    "doctor": "is all well with the machine and the installation, with advice",
+    "completion": "what a shell needs to complete these verbs and their options",
 }
 """Every verb with its help; the order is that of the pipeline."""
 TRACEBACK = "--traceback"

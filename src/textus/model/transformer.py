@@ -187,6 +187,10 @@ class Transformer(nn.Module):
         transformed: Tensor = self.head_transform(states)
         return transformed
 
+    def rotation(self, device: torch.device | str) -> Rotation:
+        """Return cosines and sines of every position of the context."""
+        return self._rotary.at(0, self.config.context_length, torch.device(device))
+
     def new_cache(self, batch: int) -> KeyValueCache:
         """Return an empty cache for `batch` rows of the whole context."""
         weight = self.embedding.weight
