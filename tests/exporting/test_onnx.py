@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,10 @@ import pytest
 import torch
 
 from textus.checkpoint.checkpoint import Checkpoint
+from textus.corpus.document import Document
+from textus.evaluation.documents import frame
+from textus.evaluation.masked import evaluate_masked
+from textus.evaluation.perplexity import evaluate
 from textus.exporting import onnx
 
 pytest.importorskip("onnx")
@@ -17,19 +22,14 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
 ENCODER = {"attention": "bidirectional", "prediction_offset": 0, "num_kv_heads": 4, "family": "modernbert"}
-SHAPES: dict[str, dict[str, Any]] = {
-    "decoder": {"rope_scaling": "yarn", "rope_factor": 4.0, "rope_original_context": 8},
-    "tied": {"tied_embeddings": True, "num_layers": 1},
-    "encoder": ENCODER,
-    "diffusion": {"attention": "bidirectional", "num_layers": 1},
-}
-DECODERS = ["decoder", "tied"]
-ENCODERS = ["encoder", "diffusion"]
+DECODER = {"rope_scaling": "yarn", "rope_factor": 4.0, "rope_original_context": 8, "tied_embeddings": True}
+SHAPES: dict[str, dict[str, Any]] = {"decoder": DECODER, "encoder": ENCODER}
+"""Two only, of one layer: torch takes seconds to trace one."""
 
 
 @pytest.fixture(scope="module")
 def opened(made: Any) -> dict[str, Checkpoint]:
-    return {name: made(**shape) for name, shape in SHAPES.items()}
+    return {name: made(num_layers=1, **shape) for name, shape in SHAPES.items()}
 
 
 @pytest.fixture(scope="module")
@@ -53,21 +53,19 @@ def test_logits_are_the_same_whatever_the_size(opened: Any, graphs: Any, name: s
     assert (graphs[name].encode(rows) - ours(opened[name], rows)).abs().max() < 1e-4
 
 
-@pytest.mark.parametrize("name", ENCODERS)
-def test_an_encoder_does_not_see_padding(opened: Any, graphs: Any, rows: torch.Tensor, name: str) -> None:
+def test_an_encoder_does_not_see_padding(opened: Any, graphs: Any, rows: torch.Tensor) -> None:
     documents = torch.zeros_like(rows)
     documents[1, 9:] = -1
-    found = graphs[name].encode(rows, documents)
-    assert (found[0] - ours(opened[name], rows)[0]).abs().max() < 1e-4
-    assert (found[1, :9] - ours(opened[name], rows[1:, :9])[0]).abs().max() < 1e-4
+    found = graphs["encoder"].encode(rows, documents)
+    assert (found[0] - ours(opened["encoder"], rows)[0]).abs().max() < 1e-4
+    assert (found[1, :9] - ours(opened["encoder"], rows[1:, :9])[0]).abs().max() < 1e-4
 
 
-@pytest.mark.parametrize("name", ENCODERS)
-def test_an_encoder_gives_its_states_too(opened: Any, graphs: Any, rows: torch.Tensor, name: str) -> None:
+def test_an_encoder_gives_its_states_too(opened: Any, graphs: Any, rows: torch.Tensor) -> None:
     given = {"input_ids": rows.numpy(), "attention_mask": np.ones(rows.shape, np.int64)}
-    (found,) = graphs[name].session.run(["last_hidden_state"], given)
+    (found,) = graphs["encoder"].session.run(["last_hidden_state"], given)
     with torch.inference_mode():
-        assert (torch.from_numpy(found) - opened[name].model.encode(rows)).abs().max() < 1e-4
+        assert (torch.from_numpy(found) - opened["encoder"].model.encode(rows)).abs().max() < 1e-4
 
 
 def read_on(
@@ -78,9 +76,8 @@ def read_on(
     return logits, dict(zip(kept, present, strict=True))
 
 
-@pytest.mark.parametrize("name", DECODERS)
-def test_reading_on_is_reading_at_once(opened: Any, graphs: Any, rows: torch.Tensor, name: str) -> None:
-    graph, tokens, done = graphs[name], rows.numpy(), 0
+def test_reading_on_is_reading_at_once(opened: Any, graphs: Any, rows: torch.Tensor) -> None:
+    graph, tokens, done = graphs["decoder"], rows.numpy(), 0
     kept, found = onnx.nothing_read(graph.config, len(tokens)), []
     for size in (1, 7, 1, 15):
         mask = np.ones((len(tokens), done + size), np.int64)
@@ -88,12 +85,11 @@ def test_reading_on_is_reading_at_once(opened: Any, graphs: Any, rows: torch.Ten
         found.append(logits)
         done += size
     assert done == tokens.shape[1]
-    assert (torch.from_numpy(np.concatenate(found, 1)) - ours(opened[name], rows)).abs().max() < 1e-4
+    assert (torch.from_numpy(np.concatenate(found, 1)) - ours(opened["decoder"], rows)).abs().max() < 1e-4
 
 
-@pytest.mark.parametrize("name", DECODERS)
-def test_greedy_texts_are_the_same(opened: Any, graphs: Any, rows: torch.Tensor, name: str) -> None:
-    graph, wanted = graphs[name], rows[:1, :6]
+def test_greedy_texts_are_the_same(opened: Any, graphs: Any, rows: torch.Tensor) -> None:
+    graph, wanted = graphs["decoder"], rows[:1, :6]
     kept, new, written = onnx.nothing_read(graph.config, 1), wanted.numpy(), []
     for _ in range(20):
         mask = np.ones((1, 6 + len(written)), np.int64)
@@ -101,14 +97,13 @@ def test_greedy_texts_are_the_same(opened: Any, graphs: Any, rows: torch.Tensor,
         new = logits[:, -1:].argmax(-1)
         written.append(int(new[0, 0]))
         with torch.inference_mode():
-            wanted = torch.cat([wanted, opened[name].model(wanted).logits[:, -1:].argmax(-1)], 1)
+            wanted = torch.cat([wanted, opened["decoder"].model(wanted).logits[:, -1:].argmax(-1)], 1)
     assert written == wanted[0, 6:].tolist()
     assert len(set(written)) > 3
 
 
-@pytest.mark.parametrize("name", DECODERS)
-def test_padding_on_the_left_takes_no_place(opened: Any, graphs: Any, rows: torch.Tensor, name: str) -> None:
-    graph, short = graphs[name], 5
+def test_padding_on_the_left_takes_no_place(opened: Any, graphs: Any, rows: torch.Tensor) -> None:
+    graph, short = graphs["decoder"], 5
     tokens = np.stack([rows[0, :12].numpy(), np.concatenate([np.zeros(7, np.int64), rows[1, :short].numpy()])])
     mask = np.ones((2, 12), np.int64)
     mask[1, :7] = 0
@@ -116,16 +111,33 @@ def test_padding_on_the_left_takes_no_place(opened: Any, graphs: Any, rows: torc
     later, _ = read_on(graph, rows[:, 12:14].numpy(), np.concatenate([mask, np.ones((2, 2), np.int64)], 1), kept)
     both = torch.cat([rows[1:, :short], rows[1:, 12:14]], 1)
     assert np.isfinite(logits).all()
-    assert (torch.from_numpy(logits[0]) - ours(opened[name], rows[:1, :12])[0]).abs().max() < 1e-4
-    assert (torch.from_numpy(logits[1, 7:]) - ours(opened[name], both)[0, :short]).abs().max() < 1e-4
-    assert (torch.from_numpy(later[1]) - ours(opened[name], both)[0, short:]).abs().max() < 1e-4
+    assert (torch.from_numpy(logits[0]) - ours(opened["decoder"], rows[:1, :12])[0]).abs().max() < 1e-4
+    assert (torch.from_numpy(logits[1, 7:]) - ours(opened["decoder"], both)[0, :short]).abs().max() < 1e-4
+    assert (torch.from_numpy(later[1]) - ours(opened["decoder"], both)[0, short:]).abs().max() < 1e-4
 
 
 def test_int8_is_smaller_and_near(opened: Any, graphs: Any, rows: torch.Tensor, tmp_path: Path) -> None:
-    for name in ("decoder", "encoder"):
-        onnx.write(opened[name], tmp_path / f"{name}.onnx", "int8")
+    for name, graph in graphs.items():
+        onnx.quantize(Path(graph.path), tmp_path / f"{name}.onnx")
         small = onnx.Graph(tmp_path / f"{name}.onnx", opened[name].config)
-        exact = graphs[name].encode(rows).log_softmax(-1)
+        exact = graph.encode(rows).log_softmax(-1)
         off = (small.encode(rows).log_softmax(-1) - exact).abs()
-        assert 1e-5 < off.mean() < 0.1 * exact.abs().mean()
-        assert (tmp_path / f"{name}.onnx").stat().st_size < 0.6 * 4 * opened[name].config.num_parameters()
+        assert 1e-5 < off.mean() < 0.05 * exact.std()
+        assert (tmp_path / f"{name}.onnx").stat().st_size < 0.6 * Path(graph.path).stat().st_size
+
+
+def test_it_is_measured_as_the_model_is(opened: Any, graphs: Any, tokenizer: Any) -> None:
+    documents = [
+        frame(tokenizer, Document(text)) for text in ("The loom wove.", "Nobody wore 1234 ells of cloth. " * 4)
+    ]
+    for name, measure in (("decoder", partial(evaluate, stride=16)), ("encoder", evaluate_masked)):
+        wanted = measure(opened[name].model, tokenizer, documents, data="")
+        found = measure(graphs[name], tokenizer, documents, data="")
+        assert [score.name for score in found.scores] == [score.name for score in wanted.scores]
+        for one, other in zip(found.scores, wanted.scores, strict=True):
+            assert one.value == pytest.approx(other.value, rel=1e-4)
+
+
+def test_a_file_shows_nothing_of_the_machine_that_wrote_it(graphs: Any) -> None:
+    for graph in graphs.values():
+        assert b"/exporting/" not in Path(graph.path).read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import shutil
@@ -15,6 +16,7 @@ import textus
 from textus.cli.main import main
 from textus.errors import CheckpointError, ConfigError, InputError, ResourceError
 from textus.evaluation.estimate import ratio
+from textus.verbs.export import _change
 
 pytest.importorskip("gguf")
 
@@ -45,23 +47,22 @@ def test_what_a_gguf_file_costs_is_measured(run: Path, tmp_path: Path, kind: str
     assert f"change of bits per byte: {found.change.value:+.5f}" in str(found)
 
 
-@pytest.mark.parametrize(("kind", "most"), [("f32", 1e-5), ("int8", 0.1)])
-def test_what_an_onnx_file_costs_is_measured(run: Path, tmp_path: Path, kind: str, most: float) -> None:
+def test_what_an_onnx_file_costs_is_measured(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    found = textus.export(run, to="onnx", type=kind, out=tmp_path / "a.onnx")
+    found = textus.export(run, to="onnx", type="int8", out=tmp_path / "a.onnx")
     assert found.change is not None
-    assert abs(found.change.value) <= most
+    assert 0 < abs(found.change.value) < 0.1
     assert {score.name for score in found.after} == {"loss", "perplexity", "bits_per_byte"}
+    assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_an_encoder_is_measured_on_hidden_tokens(both_ways: Path, tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
-    found = textus.export(both_ways / "runs/masked", to="onnx", out=tmp_path / "a.onnx")
-    assert scores(found.after) == pytest.approx(scores(found.before), abs=1e-4)
-    assert found.change is not None
-    assert found.change.name == "change_of_masked_loss"
+def test_an_encoder_changes_on_hidden_tokens(both_ways: Path) -> None:
+    before = textus.evaluate(both_ways / "runs/masked", look_in_training=False)
+    after = dataclasses.replace(before, units=dataclasses.replace(before.units, nats=before.units.nats * 1.5))
+    change = _change(before, after)
+    assert change.name == "change_of_masked_loss"
+    assert change.value == pytest.approx(0.5 * before.score("masked_loss").value)
 
 
 def test_the_error_is_that_of_the_pairs(run: Path, tmp_path: Path) -> None:

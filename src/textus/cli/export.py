@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
 from textus.cli.arguments import Parser, parse, show
 from textus.cli.console import console
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Return the command's parser."""
     made = Parser(
         prog="textus export",

@@ -50,7 +50,7 @@ def write(opened: Checkpoint, path: Path, kind: Type) -> list[str]:
         traced = Path(folder) / "f32.onnx"
         _trace(model, traced)
         if kind == "int8":
-            _quantize(traced, partial)
+            quantize(traced, partial)
         else:
             traced.replace(partial)
     notes = ["tokens are made by the tokenizer.json beside the model; the file has none"]
@@ -79,11 +79,12 @@ def _trace(model: Transformer, path: Path) -> None:
         program.save(path, external_data=False)
 
 
-def _quantize(path: Path, target: Path) -> None:
-    """Write matrices as signed bytes with a scale a column; what is multiplied with them is quantised as it comes."""
+def quantize(path: Path, target: Path) -> None:
+    """Write matrices as bytes with a scale a column; what is multiplied with them is quantised as it comes."""
     quantization = needed("onnx", ("onnxruntime.quantization",))
     with _silent():
-        quantization.quantize_dynamic(path, target, per_channel=True, weight_type=quantization.QuantType.QInt8)
+        # unsigned: products of unsigned with signed bytes overflow on processors without instructions for them
+        quantization.quantize_dynamic(path, target, per_channel=True, weight_type=quantization.QuantType.QUInt8)
 
 
 @contextmanager
@@ -109,6 +110,7 @@ class Graph(nn.Module):
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3
         self.session: Any = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self.path = path
         self.config = config
         self.embedding = nn.Embedding(1, 1)  # asked where the network is
         self.head = nn.Identity()

@@ -31,7 +31,7 @@ from textus.version import __version__
 
 State = Literal["good", "advice", "failed"]
 LEAST_MEMORY, LEAST_DISK = 2 * 2**30, 2 * 2**30
-_TEXTS = 12
+_TEXTS = 32
 _WORDS = ("loom", "weaver", "thread", "shuttle", "cloth", "pattern", "warp", "weft", "spindle", "wool", "linen", "dye")
 _SMALL: dict[str, Any] = {
     "corpus.deduplicate": "none",
@@ -245,7 +245,7 @@ def _text(number: int) -> str:
     """Return a text unlike the others."""
     return ". ".join(
         f"{_WORDS[(number + step) % 12]} {_WORDS[(number * 5 + step * step) % 12]} {number * 37 + step}"
-        for step in range(90)
+        for step in range(40)
     )
 
 

@@ -97,7 +97,10 @@ def export(
         return Exported(path, made, kind, path.stat().st_size)
     if licence or watts:
         raise ConfigError(f"a licence and watts are for the card, not for {made}", hint="leave them out, or --to card")
-    notes = (gguf.write if made == "gguf" else onnx.write)(opened, path, kind)
+    if made == "gguf":
+        notes = gguf.write(opened, path, cast(gguf.Type, kind))
+    else:
+        notes = onnx.write(opened, path, cast(onnx.Type, kind))
     found = Exported(path, made, kind, path.stat().st_size, notes=tuple(notes))
     return _measured(found, opened, texts, progress) if measure else found
 
