@@ -123,7 +123,8 @@ def test_int8_is_smaller_and_near(opened: Any, graphs: Any, rows: torch.Tensor, 
         exact = graph.encode(rows).log_softmax(-1)
         off = (small.encode(rows).log_softmax(-1) - exact).abs()
         assert 1e-5 < off.mean() < 0.05 * exact.std()
-        assert (tmp_path / f"{name}.onnx").stat().st_size < 0.6 * Path(graph.path).stat().st_size
+        saved = Path(graph.path).stat().st_size - (tmp_path / f"{name}.onnx").stat().st_size
+        assert saved > 0.5 * 4 * opened[name].config.num_parameters(), "graphs this small are half names"
 
 
 def test_it_is_measured_as_the_model_is(opened: Any, graphs: Any, tokenizer: Any) -> None:
