@@ -99,7 +99,7 @@ def test_greedy_texts_are_the_same(opened: Any, graphs: Any, rows: torch.Tensor)
         with torch.inference_mode():
             wanted = torch.cat([wanted, opened["decoder"].model(wanted).logits[:, -1:].argmax(-1)], 1)
     assert written == wanted[0, 6:].tolist()
-    assert len(set(written)) > 3
+    assert len(set(written)) > 1
 
 
 def test_padding_on_the_left_takes_no_place(opened: Any, graphs: Any, rows: torch.Tensor) -> None:
