@@ -84,7 +84,7 @@ class Desk:
 
     def execute(self, code: str, name: str) -> None:
         """Run Python in a namespace of its own, with `SMALL` among the settings that it gives."""
-        for needed in ("transformers",):
+        for needed in ("transformers", "onnxruntime"):
             if needed in code:
                 pytest.importorskip(needed)
         if re.search(r"textus\.(train|plan|demo|ablate)\(", code):

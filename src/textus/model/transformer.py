@@ -258,6 +258,10 @@ class Transformer(nn.Module):
             return rows, self.head.weight
         return torch.cat([rows, torch.ones_like(rows[:, :1])], 1), torch.cat([self.head.weight, bias[:, None]], 1)
 
+    def rotation(self, device: torch.device | str) -> Rotation:
+        """Return cosines and sines of every position of the context."""
+        return self._rotary.at(0, self.config.context_length, torch.device(device))
+
     def new_cache(self, batch: int) -> KeyValueCache:
         """Return an empty cache for `batch` rows of the whole context."""
         weight = self.embedding.weight
