@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from textus.training.config import TrainConfig
     from textus.verbs.ablate import ablate
     from textus.verbs.adapt import adapt
+    from textus.verbs.audit import audit
     from textus.verbs.calibration import calibration
     from textus.verbs.chat import chat
     from textus.verbs.clean import clean
@@ -65,9 +66,11 @@ if TYPE_CHECKING:
     from textus.verbs.inspect import inspect
     from textus.verbs.label import label
     from textus.verbs.load import load
+    from textus.verbs.moderate import moderate
     from textus.verbs.pack import pack
     from textus.verbs.plan import plan
     from textus.verbs.probe import probe
+    from textus.verbs.redteam import redteam
     from textus.verbs.score import score
     from textus.verbs.settings import RunSettings
     from textus.verbs.surprise import surprise
@@ -113,6 +116,7 @@ _PLACES = {
     "Windows": "dataset.pack",
     "ablate": "verbs.ablate",
     "adapt": "verbs.adapt",
+    "audit": "verbs.audit",
     "calibration": "verbs.calibration",
     "chat": "verbs.chat",
     "clean": "verbs.clean",
@@ -131,10 +135,12 @@ _PLACES = {
     "inspect": "verbs.inspect",
     "label": "verbs.label",
     "load": "verbs.load",
+    "moderate": "verbs.moderate",
     "pack": "verbs.pack",
     "plan": "verbs.plan",
     "plan_contexts": "verbs.contexts",
     "probe": "verbs.probe",
+    "redteam": "verbs.redteam",
     "score": "verbs.score",
     "stream": "verbs.generate",
     "surprise": "verbs.surprise",
@@ -183,6 +189,7 @@ __all__ = [
     "__version__",
     "ablate",
     "adapt",
+    "audit",
     "calibration",
     "chat",
     "clean",
@@ -201,10 +208,12 @@ __all__ = [
     "inspect",
     "label",
     "load",
+    "moderate",
     "pack",
     "plan",
     "plan_contexts",
     "probe",
+    "redteam",
     "score",
     "stream",
     "surprise",

@@ -43,6 +43,9 @@ VERBS = {
     "export": "a model for llama.cpp or ONNX Runtime, with what that costs; or its card",
     "doctor": "is all well with the machine and the installation, with advice",
     "completion": "what a shell needs to complete these verbs and their options",
+    "moderate": "what is found in texts under a policy, and what of them may pass",
+    "redteam": "attack a model and its guard, look for leaks, and write a safety card",
+    "audit": "check a log of decisions line by line",
 }
 """Every verb with its help; the order is that of the pipeline."""
 TRACEBACK = "--traceback"
