@@ -1,4 +1,4 @@
-# make demo | make test | make venv | make format
+# make demo | make test | make thorough (the same tests, ten times as many examples) | make venv | make format
 # PYTHON: an interpreter from 3.11 on.  TORCH: what pip installs as torch; on Linux, give pip a CPU build to spare
 # yourself several gigabytes of CUDA libraries (see README.md, "Install").
 
@@ -7,13 +7,16 @@ TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types format venv clean
+.PHONY: demo test thorough lint types format venv clean
 
 demo: venv
 	$(BIN)/textus demo
 
 test: venv lint types
 	$(BIN)/python -m pytest -n auto
+
+thorough: venv
+	$(BIN)/python -m pytest -n auto --hypothesis-profile=thorough
 
 lint: venv
 	$(BIN)/ruff format --check .

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-settings.register_profile("textus", deadline=None)  # how long one example takes on a busy machine says nothing
+# How long one example takes on a busy machine says nothing.
+settings.register_profile("textus", deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=500)  # make thorough
 settings.load_profile("textus")
 
 SMALL: dict[str, Any] = {
@@ -82,7 +84,7 @@ class Desk:
 
     def execute(self, code: str, name: str) -> None:
         """Run Python in a namespace of its own, with `SMALL` among the settings that it gives."""
-        for needed in ("transformers",):
+        for needed in ("transformers", "onnxruntime"):
             if needed in code:
                 pytest.importorskip(needed)
         if re.search(r"textus\.(train|plan|demo|ablate)\(", code):

@@ -22,7 +22,7 @@ FLOORS = [
     {"training", "decoding"},
     {"adaptation", "evaluation"},
     {"safety"},
-    {"serving", "export"},
+    {"serving", "exporting"},
     {"verbs"},
     {"cli"},
     {"__init__", "__main__"},

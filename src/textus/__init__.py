@@ -19,6 +19,7 @@ from textus.version import __version__
 
 if TYPE_CHECKING:
     from textus.checkpoint.checkpoint import Checkpoint
+    from textus.cli.completion import completion
     from textus.corpus.config import CorpusConfig
     from textus.corpus.corpus import Corpus
     from textus.corpus.document import Document
@@ -53,12 +54,15 @@ if TYPE_CHECKING:
     from textus.verbs.compare import Compared, compare
     from textus.verbs.contexts import plan_contexts
     from textus.verbs.demo import demo
+    from textus.verbs.doctor import Diagnosis, doctor
     from textus.verbs.embed import embed
     from textus.verbs.evaluate import evaluate
     from textus.verbs.evaluate_contexts import evaluate_contexts
     from textus.verbs.evaluate_parts import evaluate_parts
+    from textus.verbs.export import Exported, export
     from textus.verbs.fill import fill
     from textus.verbs.generate import generate, stream
+    from textus.verbs.import_ import import_
     from textus.verbs.inspect import inspect
     from textus.verbs.label import label
     from textus.verbs.load import load
@@ -81,8 +85,10 @@ _PLACES = {
     "Completion": "decoding.piece",
     "Corpus": "corpus.corpus",
     "CorpusConfig": "corpus.config",
+    "Diagnosis": "verbs.doctor",
     "Diffusion": "objectives.diffusion",
     "Document": "corpus.document",
+    "Exported": "verbs.export",
     "Grammar": "decoding.constrain",
     "Greedy": "decoding.strategy",
     "Hybrid": "objectives.hybrid",
@@ -115,13 +121,17 @@ _PLACES = {
     "chat": "verbs.chat",
     "clean": "verbs.clean",
     "compare": "verbs.compare",
+    "completion": "cli.completion",
     "demo": "verbs.demo",
+    "doctor": "verbs.doctor",
     "embed": "verbs.embed",
     "evaluate": "verbs.evaluate",
     "evaluate_contexts": "verbs.evaluate_contexts",
     "evaluate_parts": "verbs.evaluate_parts",
+    "export": "verbs.export",
     "fill": "verbs.fill",
     "generate": "verbs.generate",
+    "import_": "verbs.import_",
     "inspect": "verbs.inspect",
     "label": "verbs.label",
     "load": "verbs.load",
@@ -147,8 +157,10 @@ __all__ = [
     "Completion",
     "Corpus",
     "CorpusConfig",
+    "Diagnosis",
     "Diffusion",
     "Document",
+    "Exported",
     "Grammar",
     "Greedy",
     "Hybrid",
@@ -182,13 +194,17 @@ __all__ = [
     "chat",
     "clean",
     "compare",
+    "completion",
     "demo",
+    "doctor",
     "embed",
     "evaluate",
     "evaluate_contexts",
     "evaluate_parts",
+    "export",
     "fill",
     "generate",
+    "import_",
     "inspect",
     "label",
     "load",

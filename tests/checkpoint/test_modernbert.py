@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from textus.checkpoint.checkpoint import load, write_model
-from textus.checkpoint.modernbert import from_modernbert, from_modernbert_weights, to_modernbert, to_modernbert_weights
+from textus.checkpoint.families import from_config, from_weights, to_config, to_weights
 from textus.errors import CheckpointError
 from textus.model.config import ModelConfig
 from textus.model.transformer import Transformer
@@ -14,6 +14,7 @@ from textus.tokenizer.content import SPECIAL_TOKENS, trained
 from textus.tokenizer.tokenizer import Tokenizer
 
 PATH = Path("config.json")
+ENDS = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
 CONFIG = ModelConfig(
     vocab_size=260,
     context_length=16,
@@ -42,50 +43,31 @@ STRETCHED = {
 @pytest.mark.parametrize("scaling", STRETCHED)
 def test_there_and_back(tied, scaling):
     config = ModelConfig(**(vars(CONFIG) | {"tied_embeddings": tied} | STRETCHED[scaling]))
-    assert from_modernbert(to_modernbert(config, 0, "float32"), PATH) == config
+    assert from_config(to_config(config, ENDS, "float32"), PATH) == config
     state = Transformer(config).state_dict()
-    theirs = to_modernbert_weights(state, config)
+    theirs = to_weights(state, config)
     assert ("decoder.weight" in theirs) is not tied
-    back = from_modernbert_weights(theirs, config, PATH)
+    back = from_weights(theirs, config, PATH)[0]
     assert set(back) == set(state) and all(torch.equal(back[name], state[name]) for name in state)
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"layer_types": None, "global_attn_every_n_layers": 3}, "layers that see a part of the context"),
-        ({"layer_types": ["full_attention", "sliding_attention"]}, "layers that see a part"),
-        ({"decoder_bias": True}, "decoder_bias"),
-        ({"norm_bias": True}, "norm_bias"),
-        ({"hidden_activation": "relu"}, "hidden_activation"),
-        ({"rope_parameters": {"full_attention": {"rope_type": "dynamic", "rope_theta": 1.0}}}, "rope_type"),
-        ({"num_attention_heads": 7}, "ModernBERT shape cannot have"),
-    ],
-)
-def test_what_we_do_not_read_is_refused(changes, words):
-    with pytest.raises(CheckpointError, match=words):
-        from_modernbert(to_modernbert(CONFIG, 0, "float32") | changes, PATH)
-
-
 def test_a_config_that_says_little_means_what_transformers_means():
-    values = to_modernbert(CONFIG, 0, "float32")
-    del values["decoder_bias"]
-    with pytest.raises(CheckpointError, match="decoder_bias"):
-        from_modernbert(values, PATH)
+    values = to_config(CONFIG, ENDS, "float32")
+    for key in ("layer_types", "global_attn_every_n_layers", "rope_parameters", "decoder_bias", "textus", "norm_eps"):
+        del values[key]
+    found = from_config(values, PATH)
+    assert (found.window, found.global_every, found.local_rope_theta, found.head_bias) == (128, 2, 20_000.0, True)
+    assert (found.norm_epsilon, [found.is_local(layer) for layer in range(2)]) == (1e-5, [False, True])
     with pytest.raises(CheckpointError, match="lacks hidden_size"):
-        from_modernbert(
-            {key: value for key, value in to_modernbert(CONFIG, 0, "float32").items() if key != "hidden_size"}, PATH
-        )
+        from_config({key: value for key, value in values.items() if key != "hidden_size"}, PATH)
 
 
 def test_missing_and_unknown_weights_are_named():
-    theirs = to_modernbert_weights(Transformer(CONFIG).state_dict(), CONFIG)
+    theirs = to_weights(Transformer(CONFIG).state_dict(), CONFIG)
     with pytest.raises(CheckpointError, match=r"lacks head.norm.weight"):
-        from_modernbert_weights(
-            {name: value for name, value in theirs.items() if name != "head.norm.weight"}, CONFIG, PATH
-        )
+        from_weights({name: value for name, value in theirs.items() if name != "head.norm.weight"}, CONFIG, PATH)
     with pytest.raises(CheckpointError, match=r"holds unknown model.layers.0.attn_norm.weight"):
-        from_modernbert_weights(theirs | {"model.layers.0.attn_norm.weight": torch.ones(16)}, CONFIG, PATH)
+        from_weights(theirs | {"model.layers.0.attn_norm.weight": torch.ones(16)}, CONFIG, PATH)
 
 
 @pytest.mark.parametrize("scaling", STRETCHED)

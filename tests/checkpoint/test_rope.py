@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from textus.checkpoint.checkpoint import load_model, read_config, write_model
-from textus.checkpoint.families import from_qwen3, to_qwen3, to_qwen3_weights
+from textus.checkpoint.families import from_config, to_config, to_weights
 from textus.errors import CheckpointError
 from textus.model.config import ModelConfig
 from textus.model.transformer import Transformer
@@ -19,6 +19,7 @@ from textus.tokenizer.train import assembled
 transformers = pytest.importorskip("transformers")
 
 PATH = Path("config.json")
+ENDS = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
 CONFIG = ModelConfig(
     vocab_size=300,
     context_length=256,
@@ -35,6 +36,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "linear": {"rope_scaling": "linear", "rope_factor": 4.0},
     "yarn": {"rope_scaling": "yarn", "rope_factor": 4.0, "rope_original_context": 64},
     "yarn from 16": {"rope_scaling": "yarn", "rope_factor": 16.0, "rope_original_context": 16, "rope_theta": 1e6},
+    "llama3": {"rope_scaling": "llama3", "rope_factor": 8.0, "rope_original_context": 64, "rope_theta": 300.0},
 }
 
 
@@ -53,8 +55,8 @@ TOKENS = torch.randint(256, (2, 256), generator=torch.Generator().manual_seed(0)
 
 def counterpart(ours: Transformer) -> Any:
     """Return transformers' model of the same config and weights, which no file has held."""
-    theirs = transformers.Qwen3ForCausalLM(transformers.Qwen3Config(**to_qwen3(ours.config, 0, "float32")))
-    weights = to_qwen3_weights(ours.state_dict(), ours.config)
+    theirs = transformers.Qwen3ForCausalLM(transformers.Qwen3Config(**to_config(ours.config, ENDS, "float32")))
+    weights = to_weights(ours.state_dict(), ours.config)
     theirs.load_state_dict({**weights, "lm_head.weight": weights["model.embed_tokens.weight"]})
     return theirs.eval()
 
@@ -94,10 +96,10 @@ def test_what_transformers_writes_is_read(kind: str, tmp_path: Path) -> None:
 
 
 def test_the_older_spelling_is_read() -> None:
-    values = to_qwen3(CONFIG, 0, "float32")
+    values = to_config(CONFIG, ENDS, "float32")
     del values["rope_parameters"]
     values |= {"rope_theta": 1e6, "rope_scaling": {"type": "yarn", "factor": 4, "attention_factor": None}}
-    found = from_qwen3(values, PATH)
+    found = from_config(values, PATH)
     assert (found.rope_theta, found.rope_scaling, found.rope_factor) == (1e6, "yarn", 4.0)
     assert found.rope_original_context == 256, "as transformers takes it where it is not said"
 
@@ -106,7 +108,8 @@ def test_the_older_spelling_is_read() -> None:
     ("rope", "words"),
     [
         ({"rope_type": "dynamic", "factor": 2.0}, "rope_type=dynamic"),
-        ({"rope_type": "llama3", "factor": 8.0}, "rope_type=llama3"),
+        ({"rope_type": "llama3", "factor": 8.0, "high_freq_factor": 8.0}, "high_freq_factor=8.0"),
+        ({"rope_type": "default", "mrope_section": [2, 3]}, "mrope_section="),
         ({"rope_type": "yarn", "factor": 4.0, "beta_fast": 16}, "beta_fast=16"),
         ({"rope_type": "yarn", "factor": 4.0, "truncate": False}, "truncate=False"),
         ({"rope_type": "yarn", "factor": 4.0, "mscale": 0.7}, "mscale=0.7"),
@@ -117,9 +120,9 @@ def test_the_older_spelling_is_read() -> None:
     ],
 )
 def test_what_we_do_not_do_is_named(rope: dict[str, Any], words: str) -> None:
-    values = {**to_qwen3(CONFIG, 0, "float32"), "rope_parameters": {"rope_theta": 1e4, **rope}}
+    values = {**to_config(CONFIG, ENDS, "float32"), "rope_parameters": {"rope_theta": 1e4, **rope}}
     with pytest.raises(CheckpointError, match=words):
-        from_qwen3(values, PATH)
+        from_config(values, PATH)
 
 
 def test_the_usual_numbers_may_be_written_out() -> None:
@@ -127,5 +130,5 @@ def test_the_usual_numbers_may_be_written_out() -> None:
         "rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "original_max_position_embeddings": 64,
         "beta_fast": 32, "beta_slow": 1.0, "attention_factor": 1.138629436111989, "truncate": True,
     }  # fmt: skip
-    found = from_qwen3({**to_qwen3(CONFIG, 0, "float32"), "rope_parameters": rope}, PATH)
+    found = from_config({**to_config(CONFIG, ENDS, "float32"), "rope_parameters": rope}, PATH)
     assert found == dataclasses.replace(CONFIG, **KINDS["yarn"])

@@ -34,7 +34,9 @@ def test_what_is_no_verb_is_refused(cli: Any, words: list[str], error: str, hint
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_an_option_that_is_not_there_is_refused(cli: Any, verb: str) -> None:
-    texts = ("some text",) if verb in ("fill", "score", "embed") else ()
+    texts = {"adapt": ("--method", "classify"), **dict.fromkeys(("fill", "score", "embed"), ("some text",))}.get(
+        verb, ()
+    )
     cli(verb, "x", *texts, "--frobnicate").refused(rf"textus {verb}: .*frobnicate")
 
 

@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textus.decoding.history import NO_TOKEN, History, counts, ids
+from textus.decoding.history import NO_TOKEN, History, ids
 
 ROWS = st.lists(st.lists(st.integers(0, 9), max_size=7), min_size=1, max_size=4)
 
@@ -13,13 +13,6 @@ def test_rows_of_any_length_come_back_as_prompt_and_written(rows, data):
     history = History.of(rows, written)
     for number, (row, count) in enumerate(zip(rows, written, strict=True)):
         assert history.row(number) == (row[: len(row) - count], row[len(row) - count :])
-
-
-@given(ROWS)
-def test_filling_is_never_counted(rows):
-    tokens = History.of(rows).tokens
-    found = counts(tokens, torch.ones_like(tokens, dtype=torch.bool), 10)
-    assert found.tolist() == [[row.count(token) for token in range(10)] for row in rows]
 
 
 def test_filling_stands_on_the_left():

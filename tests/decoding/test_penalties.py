@@ -54,6 +54,16 @@ def test_frequency_and_presence_count_what_the_model_wrote(tokens, data, penalty
     torch.testing.assert_close(PresencePenalty(penalty)(logits, history), logits - presence)
 
 
+@given(st.lists(TEXT, min_size=1, max_size=4))
+def test_filling_is_never_counted(rows):
+    history = History.of(rows, written=list(map(len, rows)))
+    taken = FrequencyPenalty(1.0, spare=(2,))(torch.zeros(len(rows), VOCAB), history)
+    said = [[-row.count(token) * (token != 2) for token in range(VOCAB)] for row in rows]
+    assert taken.tolist() == said
+    banned = NoRepeatNgram(1, spare=(2,))(torch.zeros(len(rows), VOCAB), history)
+    assert (banned == -math.inf).tolist() == [[count < 0 for count in row] for row in said]
+
+
 def dry(row, multiplier, base, allowed, breakers):
     """The loop of text-generation-webui, where DRY was first written."""
     longest: dict[int, int] = {}

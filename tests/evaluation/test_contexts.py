@@ -105,6 +105,12 @@ def test_a_stretched_model_has_the_same_weights_and_reads_further(model: Any, to
     longer = stretched(model, 32)
     assert longer.config.rope_scaling == "yarn" and longer.config.rope_original_context == 16
     assert longer.embedding.weight is model.embedding.weight and not longer.head.weight.is_meta
+    assert model.config.context_length == 16 and model.config.rope_scaling == "none"
+    built = Transformer(longer.config)
+    built.load_state_dict(model.state_dict())
+    shown = torch.arange(4, 36)[None]
+    with torch.no_grad():
+        assert torch.equal(built.eval()(shown).logits, longer(shown).logits)
     documents = documents_of([60, 50])
     with pytest.raises(ConfigError, match="at most 16 tokens, and 32"):
         evaluate_contexts(model, tokenizer, lambda: documents, [8, 32], data="d")

@@ -17,7 +17,7 @@ from textus.evaluation.documents import frame
 from textus.evaluation.perplexity import evaluate
 from textus.evaluation.pseudo import likelihood
 from textus.evaluation.surprise import surprise
-from textus.evaluation.surprise_page import page
+from textus.evaluation.surprise_page import page, summary
 from textus.model.transformer import Transformer
 
 TEXT = "the quick brown fox jumps over the lazy dog. " * 3
@@ -131,8 +131,17 @@ def test_text_is_only_ever_text(model: Any, tokenizer: Any, text: str) -> None:
 def test_special_characters_are_shown_and_the_rest_is_as_it_was(model: Any, tokenizer: Any) -> None:
     found = surprise(model, tokenizer, [Document("a <b>\tc\nd\x00é", "x")])
     read = Page(page(found, tokenizer, "m").html())
-    assert read.seen == "a <b>→\tc↵\nd\\x00\\xc3\\xa9⏹"
+    assert read.seen == "a <b>→\tc↵\nd\\x00◌é⏹"
     assert html.unescape(read.titles[0]).startswith("'a'  ")
+
+
+def test_a_terminal_is_shown_the_hardest_tokens(model: Any, tokenizer: Any) -> None:
+    found = surprise(model, tokenizer, [Document(TEXT, "a"), Document("fox\n\x1b[31m" * 9, "b")])
+    told = summary(found, tokenizer)
+    rows = dict(told.sections)["Most surprising"].as_dict()
+    bits = sorted((one.bits for passage in found.passages for one in passage.tokens), reverse=True)
+    assert [row["bits"] for row in rows] == [round(value, 2) for value in bits[:15]]
+    assert "\x1b" not in told.text() and told.text().count("\n") < 40
 
 
 def test_an_empty_text_is_an_error(model: Any, encoder: Any, tokenizer: Any) -> None:

@@ -159,6 +159,9 @@ for line in sys.stdin:
 """
 
 
+KILLS = 36  # each waits for the disk some hundred times
+
+
 def test_killed_at_any_operation_of_a_save_what_was_whole_still_loads(bench: Any, tmp_path: Path) -> None:
     bench.tokenizer.save(tmp_path / "tokenizer", 8)
     command = [sys.executable, "-c", MASTER, str(tmp_path / "tokenizer")]
@@ -174,7 +177,7 @@ def test_killed_at_any_operation_of_a_save_what_was_whole_still_loads(bench: Any
         assert master.stdout.readline().strip() == "0"
         assert operations > 100
         kills, last = 0, 0
-        for fatal in sorted(random.Random(0).sample(range(1, operations + 1), 100)):
+        for fatal in sorted(random.Random(0).sample(range(1, operations + 1), KILLS)):
             assert sit("run", fatal) == str(-signal.SIGKILL)
             kills += 1
             found, passed = training_state.newest(tmp_path / "run")
@@ -189,5 +192,5 @@ def test_killed_at_any_operation_of_a_save_what_was_whole_still_loads(bench: Any
             live = training_state.beside(found)
             assert {float(value) for tensor in live.values() for value in tensor.unique()} == {float(step)}
         master.stdin.close()
-    assert kills == 100
-    assert last > 30
+    assert kills == KILLS
+    assert last > KILLS / 4

@@ -12,6 +12,7 @@ from textus.adaptation.outcome import RESULT, Outcome, Row, kept, key_of
 from textus.adaptation.trials import Lesson, Start, Trial, publish
 from textus.errors import ConfigError
 from textus.model.config import ModelConfig
+from textus.model.family import TRAITS
 from textus.model.headed import Headed
 from textus.model.pooling import Pooling
 
@@ -25,7 +26,7 @@ def reading_of(config: ModelConfig) -> Literal["causal", "bidirectional"]:
 
 def pooling_of(config: ModelConfig, asked: Literal["auto", "mean", "cls", "last"]) -> Pooling:
     """Return which states tell of a text that is classified; raise `ConfigError` for those that transformers cannot."""
-    can: tuple[Pooling, ...] = ("mean", "cls") if config.family == "modernbert" else ("last",)
+    can: tuple[Pooling, ...] = ("mean", "cls") if TRAITS[config.family].is_encoder else ("last",)
     if asked == "auto":
         return can[0]
     if asked not in can:

@@ -8,20 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from textus import storage
-from textus.checkpoint import headed
-from textus.checkpoint.families import from_qwen3, from_qwen3_weights, to_qwen3, to_qwen3_weights
-from textus.checkpoint.modernbert import (
-    ARCHITECTURE,
-    from_modernbert,
-    from_modernbert_weights,
-    to_modernbert,
-    to_modernbert_weights,
-)
+from textus.checkpoint import families, headed
+from textus.checkpoint import weights as stored
+from textus.checkpoint.layout import left_out
 from textus.checkpoint.training_state import KIND as TRAINING_KIND
 from textus.errors import CheckpointError
 from textus.model.config import ModelConfig
@@ -31,7 +24,7 @@ from textus.tokenizer.tokenizer import Tokenizer
 
 KIND = "checkpoint"
 """What the manifest of a sealed model directory says it is."""
-CONFIG, WEIGHTS, PROVENANCE = "config.json", "model.safetensors", "provenance.json"
+CONFIG, WEIGHTS, PROVENANCE = "config.json", stored.WEIGHTS, "provenance.json"
 GENERATION = "generation_config.json"
 
 
@@ -47,11 +40,32 @@ class Checkpoint:
     """The vocabulary that it was trained with."""
     provenance: dict[str, Any]
     """Where it came from; empty for a model that was made elsewhere."""
+    adapter: Path | None = None
+    """The directory of the adapter that it hears, if it hears one."""
+    left_out: tuple[str, ...] = ()
+    """What its directory holds and nothing here reads: weights of other heads, and settings for training alone."""
 
     @property
     def config(self) -> ModelConfig:
         """The model's shape."""
         return self.model.config
+
+    @property
+    def manner(self) -> Path:
+        """Return the directory that says how it writes: that of its adapter, where this says so."""
+        told = self.adapter is not None and (self.adapter / GENERATION).is_file()
+        return self.adapter if told and self.adapter is not None else self.directory
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The tokens besides END that end a text, as `generation_config.json` says: a chat model has one of its own."""
+        path = self.manner / GENERATION
+        values = storage.read_json(path, CheckpointError) if path.is_file() else {}
+        named = values.get("eos_token_id") if isinstance(values, dict) else None
+        known = range(self.tokenizer.vocab_size)
+        ids = [token for token in (named if isinstance(named, list) else [named]) if type(token) is int]
+        found = dict.fromkeys((*ids, *self.tokenizer.stops))
+        return tuple(token for token in found if token in known and token != self.tokenizer.end)
 
 
 def write_model(
@@ -71,8 +85,8 @@ def write_model(
     assert tokenizer.vocab_size <= config.vocab_size, "the tokenizer knows tokens that the model does not"
     dtype = str(model.embedding.weight.dtype).removeprefix("torch.")
     with storage.refusals(directory):
-        is_encoder = config.family == "modernbert"
-        written = (to_modernbert if is_encoder else to_qwen3)(config, tokenizer.end, dtype)
+        tokens = {"bos_token_id": tokenizer.begin, "eos_token_id": tokenizer.end, "pad_token_id": tokenizer.padding}
+        written = families.to_config(config, tokens, dtype)
         if isinstance(model, Headed):
             written = headed.to_config(written, model)
             headed.write_modules(directory, model)
@@ -82,29 +96,33 @@ def write_model(
         tokenizer.save(directory, config.context_length)
         state = {name: value.detach().cpu() for name, value in (weights or model.state_dict()).items()}
         # the metadata is what transformers asks for
-        if isinstance(model, Headed):
-            weights = headed.to_weights(state, model)
-        else:
-            weights = (to_modernbert_weights if is_encoder else to_qwen3_weights)(state, config)
-        save_file(weights, directory / WEIGHTS, metadata={"format": "pt"})
+        named = headed.to_weights(state, model) if isinstance(model, Headed) else families.to_weights(state, config)
+        save_file(named, directory / WEIGHTS, metadata={"format": "pt"})
         # safetensors lets nobody else read what it writes
         (directory / WEIGHTS).chmod((directory / CONFIG).stat().st_mode)
 
 
 def generation_config(tokenizer: Tokenizer, sampling: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what transformers reads about generating: the token that ends a text, and the defaults of `sampling`."""
-    return {"bos_token_id": tokenizer.end, "eos_token_id": tokenizer.end, "pad_token_id": tokenizer.end, **sampling}
+    """Return what transformers reads about generating: the tokens that end a text, and the defaults of `sampling`."""
+    ends = [tokenizer.end, *tokenizer.stops]
+    return {
+        "bos_token_id": tokenizer.begin,
+        "eos_token_id": ends if tokenizer.stops else tokenizer.end,
+        "pad_token_id": tokenizer.padding,
+        **sampling,
+    }
 
 
 def load(directory: Path, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> Checkpoint:
-    """Open a model directory; `dtype` None keeps the format that the weights are stored in.
+    """Open a model directory, of ours or of any family that is known.
 
-    A directory of ours must be as its manifest says; one that was made elsewhere has none. Raises `CheckpointError`
-    saying which file is missing, damaged, or of a kind that is not read.
+    `dtype` None keeps the format in which we have stored the weights, and takes those of others as float32. A directory
+    of ours must be as its manifest says; one that was made elsewhere has none. Raises `CheckpointError` saying which
+    file is missing, damaged, or of a kind that is not read.
     """
     directory = Path(directory)
     settled(directory)
-    model = load_model(directory, device, dtype)
+    model, left = _load(directory, device, dtype)
     tokenizer = Tokenizer.load(directory)
     if tokenizer.vocab_size > model.config.vocab_size:
         raise CheckpointError(
@@ -113,12 +131,16 @@ def load(directory: Path, device: torch.device | str = "cpu", dtype: torch.dtype
         )
     path = directory / PROVENANCE
     origin = storage.read_json(path, CheckpointError) if path.exists() else {}
-    return Checkpoint(directory, model, tokenizer, origin)
+    return Checkpoint(directory, model, tokenizer, origin, left_out=tuple(left))
 
 
 def load_model(directory: Path, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> Transformer:
     """Open only the network of a model directory, in evaluation mode."""
-    directory = Path(directory)
+    return _load(Path(directory), device, dtype)[0]
+
+
+def _load(directory: Path, device: torch.device | str, dtype: torch.dtype | None) -> tuple[Transformer, list[str]]:
+    """Open the network of a directory; return what was left out of it as well."""
     if not directory.is_dir():
         raise CheckpointError(f"{directory}: no such directory", hint="give the directory of a trained model")
     values = _config_values(directory)
@@ -126,11 +148,15 @@ def load_model(directory: Path, device: torch.device | str = "cpu", dtype: torch
         model = (
             Headed(*headed.from_config(values, directory / CONFIG))
             if headed.is_headed(values)
-            else Transformer(read_config(directory))
+            else Transformer(families.from_config(values, directory / CONFIG))
         )
-    model.load_state_dict(_read_state(directory, model), assign=True)
+    state, left = _read_state(directory, model)
+    model.load_state_dict(state, assign=True)
     model.tie()
-    return model.requires_grad_().to(device=device, dtype=dtype).eval()
+    if dtype is None and not (directory / PROVENANCE).exists():
+        dtype = torch.float32
+    settings = left_out(families.LAYOUTS[model.config.family], values)
+    return model.requires_grad_().to(device=device, dtype=dtype).eval(), [*settings, *left]
 
 
 def settled(directory: Path) -> None:
@@ -147,12 +173,12 @@ def settled(directory: Path) -> None:
 def load_weights(directory: Path, model: Transformer) -> None:
     """Put the weights of a model directory into a model that stands, in place: an optimizer keeps hold of them."""
     # what is the model's is all there: it has been looked at; what only training has is kept elsewhere
-    model.load_state_dict(_read_state(directory, model), strict=False)
+    model.load_state_dict(_read_state(directory, model)[0], strict=False)
 
 
 def read_weights(directory: Path, model: Transformer) -> dict[str, Tensor]:
     """Read the weights of a model directory by our names, their shapes checked against those of `model`."""
-    return _read_state(directory, model)
+    return _read_state(directory, model)[0]
 
 
 def read_config(directory: Path) -> ModelConfig:
@@ -163,8 +189,7 @@ def read_config(directory: Path) -> ModelConfig:
             f"{directory}: a model that was adapted to label or compare texts, which predicts no tokens",
             hint="give the model that it was made from",
         )
-    read = from_modernbert if values.get("architectures") == [ARCHITECTURE] else from_qwen3
-    return read(values, directory / CONFIG)
+    return families.from_config(values, directory / CONFIG)
 
 
 def _config_values(directory: Path) -> dict[str, Any]:
@@ -179,39 +204,20 @@ def _config_values(directory: Path) -> dict[str, Any]:
     return values
 
 
-def _read_state(directory: Path, model: Transformer) -> dict[str, Tensor]:
-    """Read the weights by our names, and hold their shapes against those of `model`."""
+def _read_state(directory: Path, model: Transformer) -> tuple[dict[str, Tensor], list[str]]:
+    """Read the weights by our names, and hold their shapes against those of `model`; name those that are left out."""
     path = directory / WEIGHTS
+    left: list[str] = []
     if isinstance(model, Headed):
-        state = headed.from_weights(_read_weights(directory), model, path)
+        state = headed.from_weights(stored.read(directory), model, path)
     else:
-        by_our_names = from_modernbert_weights if model.config.family == "modernbert" else from_qwen3_weights
-        state = by_our_names(_read_weights(directory), model.config, path)
+        state, left = families.from_weights(stored.read(directory), model.config, path)
+    if "positions.weight" in state:  # a model that goes on at a shorter context has no use for the others
+        state["positions.weight"] = state["positions.weight"][: model.config.context_length]
     for name, wanted in model.own_parameters().items():
         if state[name].shape != wanted.shape:
             raise CheckpointError(
                 f"{path}: {name} has shape {list(state[name].shape)}, and the config says {list(wanted.shape)}",
                 hint="config.json and weights must belong together",
             )
-    return state
-
-
-def _read_weights(directory: Path) -> dict[str, Tensor]:
-    path = directory / WEIGHTS
-    if not path.is_file():
-        pickles = sorted(file.name for file in directory.iterdir() if file.suffix in (".bin", ".pt", ".pth", ".ckpt"))
-        if pickles:
-            raise CheckpointError(
-                f"{directory}: its weights are a pickle ({pickles[0]}), which can run code when it is opened",
-                hint=f"convert it to {WEIGHTS} where you trust it",
-            )
-        if (directory / f"{WEIGHTS}.index.json").exists():
-            raise CheckpointError(
-                f"{directory}: its weights are in several files", hint=f"join them into one {WEIGHTS}"
-            )
-        raise CheckpointError(f"{path}: no such file", hint="give the directory of a trained model")
-    try:
-        weights: dict[str, Tensor] = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: damaged: {error}", hint="restore it, or train again") from None
-    return weights
+    return state, left

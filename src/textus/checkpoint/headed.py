@@ -9,26 +9,18 @@ from typing import Any
 from torch import Tensor
 
 from textus import storage
-from textus.checkpoint import modernbert
-from textus.checkpoint.families import OURS, from_qwen3, from_qwen3_weights, to_qwen3_weights
+from textus.checkpoint import families
+from textus.checkpoint.layout import OURS
 from textus.config import build
 from textus.errors import CheckpointError, ConfigError
 from textus.model.config import ModelConfig
-from textus.model.headed import Headed, TaskConfig, has_bias
+from textus.model.family import TRAITS, Family
+from textus.model.headed import HEADED, Headed, TaskConfig, has_bias
 
 _TASK = "task"
 """Key of the task among what only we know."""
-_ARCHITECTURES = {
-    ("modernbert", "classify"): "ModernBertForSequenceClassification",
-    ("modernbert", "tag"): "ModernBertForTokenClassification",
-    ("modernbert", "embed"): "ModernBertModel",
-    ("qwen3", "classify"): "Qwen3ForSequenceClassification",
-    ("qwen3", "tag"): "Qwen3ForTokenClassification",
-    ("qwen3", "embed"): "Qwen3Model",
-}
-_LABELS = {"modernbert": "classifier", "qwen3": "score"}
-"""What transformers calls the labels' matrix."""
-_PLAIN = {"modernbert": modernbert.ARCHITECTURE, "qwen3": "Qwen3ForCausalLM"}
+_KINDS = {"classify": "ForSequenceClassification", "tag": "ForTokenClassification", "embed": "Model"}
+"""What transformers calls a model of a family that does this, behind the family's name."""
 _RESTORE = "restore the config.json that belongs to the weights"
 
 
@@ -44,7 +36,7 @@ def to_config(plain: Mapping[str, Any], model: Headed) -> dict[str, Any]:
     labels = dict(enumerate(task.labels))
     written = {
         **plain,
-        "architectures": [_ARCHITECTURES[config.family, task.task]],
+        "architectures": [_architecture(config.family, task.task)],
         OURS: {**plain[OURS], _TASK: {**vars(task), "labels": list(task.labels)}},
     }
     if labels:
@@ -54,7 +46,7 @@ def to_config(plain: Mapping[str, Any], model: Headed) -> dict[str, Any]:
         }
     if task.task == "classify":
         written["problem_type"] = f"{'multi' if task.several else 'single'}_label_classification"
-    if config.family == "modernbert":
+    if TRAITS[config.family].is_encoder:
         # it knows no other, and asks only where texts are classified
         written["classifier_pooling"] = "cls" if task.pooling == "cls" else "mean"
     elif task.reading == "bidirectional":
@@ -69,23 +61,25 @@ def from_config(values: Mapping[str, Any], path: Path) -> tuple[ModelConfig, Tas
         task = build(TaskConfig, dict(own.pop(_TASK)), source=str(path), prefix=f"{OURS}.{_TASK}.")
     except (ConfigError, TypeError, ValueError) as error:
         raise CheckpointError(getattr(error, "message", f"{path}: {error}"), hint=_RESTORE) from None
-    family = "modernbert" if values.get("model_type") == "modernbert" else "qwen3"
-    if values.get("architectures") != [_ARCHITECTURES[family, task.task]]:
+    kind = values.get("model_type")
+    family = next((family for family in HEADED if families.LAYOUTS[family].model_type == kind), HEADED[0])
+    if values.get("architectures") != [_architecture(family, task.task)]:
         raise CheckpointError(
             f"{path}: holds {values.get('architectures')}, and its task is {task.task}", hint=_RESTORE
         )
-    plain = {**values, "architectures": [_PLAIN[family]], OURS: own}
-    read = modernbert.from_modernbert if family == "modernbert" else from_qwen3
-    return read(plain, path), task
+    plain = {**values, "architectures": [families.LAYOUTS[family].architectures[0]], OURS: own}
+    return families.from_config(plain, path), task
+
+
+def _architecture(family: Family, task: str) -> str:
+    plain = families.LAYOUTS[family].architectures[0]
+    return plain.removesuffix("ForCausalLM").removesuffix("ForMaskedLM") + _KINDS[task]
 
 
 def to_weights(state: Mapping[str, Tensor], model: Headed) -> dict[str, Tensor]:
     """Rename our weights."""
     own = {theirs: state[ours].contiguous() for ours, theirs in _own_names(model).items()}
-    if model.config.family == "modernbert":
-        body_only = model.task.task == "embed"
-        return modernbert.to_modernbert_weights(state, model.config, body_only=body_only) | own
-    return to_qwen3_weights(state, model.config) | own
+    return families.to_weights(state, model.config, body_only=_is_bare(model)) | own
 
 
 def from_weights(weights: Mapping[str, Tensor], model: Headed, path: Path) -> dict[str, Tensor]:
@@ -97,11 +91,7 @@ def from_weights(weights: Mapping[str, Tensor], model: Headed, path: Path) -> di
             f"{path}: lacks {', '.join(missing)}", hint="config.json and weights must belong together"
         )
     body = {name: value for name, value in weights.items() if name not in names.values()}
-    if config.family == "modernbert":
-        body_only = model.task.task == "embed"
-        state = modernbert.from_modernbert_weights(body, config, path, body_only=body_only)
-    else:
-        state = from_qwen3_weights(body, config, path)
+    state, _ = families.from_weights(body, config, path, body_only=_is_bare(model))
     state.pop("head.weight", None)
     return state | {ours: weights[theirs] for ours, theirs in names.items()}
 
@@ -119,7 +109,7 @@ def write_modules(directory: Path, model: Headed) -> None:
     names = {"mean": "mean_tokens", "cls": "cls_token", "last": "lasttoken"}
     pooling = {f"pooling_mode_{name}": task.pooling == ours for ours, name in names.items()}
     reads: dict[str, Any] = {"max_seq_length": config.context_length, "do_lower_case": False}
-    if config.family == "qwen3" and task.reading == "bidirectional":
+    if not TRAITS[config.family].is_encoder and task.reading == "bidirectional":
         reads["model_args"] = {"attn_implementation": "eager"}  # its other attention is causal where nothing is padded
     (directory / "1_Pooling").mkdir()
     (directory / "2_Normalize").mkdir()
@@ -135,10 +125,15 @@ def write_modules(directory: Path, model: Headed) -> None:
     )
 
 
+def _is_bare(model: Headed) -> bool:
+    """Tell whether the body stands alone: a model for vectors has nothing that transforms its states."""
+    return model.task.task == "embed"
+
+
 def _own_names(model: Headed) -> dict[str, str]:
     """Return their names of the weights that only a head has, by ours."""
     if model.task.task == "embed":
         return {}
-    theirs = _LABELS[model.config.family]
+    theirs = "classifier" if TRAITS[model.config.family].is_encoder else "score"
     bias = {"classifier_bias.weight": f"{theirs}.bias"} if has_bias(model.config, model.task) else {}
     return {"classifier.weight": f"{theirs}.weight", **bias}

@@ -1,152 +1,148 @@
-"""Our config and weight names, and those of transformers' ModernBERT: all layers see the whole context."""
+"""ModernBERT: ours, whose layers all see the whole context, and others', of which most see only what is near."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from textus.checkpoint import rope
-from textus.checkpoint.families import OURS, renamed, shape_of
-from textus.errors import CheckpointError
+from textus.checkpoint.layout import Layout
 from textus.model.config import ModelConfig
 
-ARCHITECTURE = "ModernBertForMaskedLM"
-_CONFIG = {
-    "vocab_size": "vocab_size",
-    "context_length": "max_position_embeddings",
-    "num_layers": "num_hidden_layers",
-    "hidden_size": "hidden_size",
-    "num_heads": "num_attention_heads",
-    "intermediate_size": "intermediate_size",
-    "norm_epsilon": "norm_eps",
-    "tied_embeddings": "tie_word_embeddings",
-}
-_FIXED = {
-    "hidden_activation": "gelu",
-    "classifier_activation": "gelu",
-    "attention_bias": False,
-    "mlp_bias": False,
-    "norm_bias": False,
-    "classifier_bias": False,
-    "decoder_bias": False,
-}
-"""What this model always does."""
-_LAYER: dict[str, tuple[str, ...]] = {
-    "attn.Wqkv": ("attention.query", "attention.key", "attention.value"),
-    "attn.Wo": ("attention.output",),
-    "attn_norm": ("attention_norm",),
-    "mlp.Wi": ("feed_forward.gate", "feed_forward.up"),
-    "mlp.Wo": ("feed_forward.down",),
-    "mlp_norm": ("feed_forward_norm",),
-}
-"""Our weights that are one of theirs, laid below each other."""
-_OUTSIDE: dict[str, tuple[str, ...]] = {
-    "model.embeddings.tok_embeddings": ("embedding",),
-    "model.embeddings.norm": ("embedding_norm",),
-    "model.final_norm": ("norm",),
-    "head.dense": ("head_transform.dense",),
-    "head.norm": ("head_transform.norm",),
-    "decoder": ("head",),
-}
+_FULL, _LOCAL = "full_attention", "sliding_attention"
+_GLOBAL_THETA, _LOCAL_THETA = 160_000.0, 10_000.0
+_NOTES = frozenset({
+    "layer_types", "rope_parameters", "rope_scaling", "global_attn_every_n_layers", "global_rope_theta",
+    "local_rope_theta", "local_attention", "decoder_bias", "classifier_pooling", "deterministic_flash_attn",
+    "sparse_prediction", "sparse_pred_ignore_index", "reference_compile", "position_embedding_type",
+    "layer_norm_eps", "repad_logits_with_grad",
+})  # fmt: skip
+"""Keys that change nothing."""
 
 
-def to_modernbert(config: ModelConfig, end: int, dtype: str) -> dict[str, Any]:
-    """Write a config as transformers' ModernBERT reads it; `end` is the token that begins and ends a document."""
+def _kinds(values: Mapping[str, Any]) -> list[str]:
+    """Return what each layer sees."""
+    every, layers = values.get("global_attn_every_n_layers", 3), values.get("num_hidden_layers")
+    if "layer_types" in values:
+        return list(values["layer_types"])
+    if not isinstance(layers, int) or not isinstance(every, int) or every < 1:
+        return []
+    return [_LOCAL if layer % every else _FULL for layer in range(layers)]
+
+
+def _every(kinds: list[str]) -> int:
+    """Return after how many layers one sees all again, from the first on; 1 where all do."""
+    return next((layer for layer, kind in enumerate(kinds) if layer and kind == _FULL), max(1, len(kinds)))
+
+
+def _turned(values: Mapping[str, Any], kind: str, key: str, usual: float) -> dict[str, Any]:
+    """Return the positions of a kind of layer, spelt as a Qwen3 spells them."""
+    turned = dict((values.get("rope_parameters") or {}).get(kind) or values.get("rope_scaling") or {})
+    turned.setdefault("rope_theta", values.get(key, usual))
+    return {"rope_parameters": turned, "max_position_embeddings": values.get("max_position_embeddings")}
+
+
+def _globally(values: Mapping[str, Any]) -> dict[str, Any]:
+    return _turned(values, _FULL, "global_rope_theta", _GLOBAL_THETA)
+
+
+def _locally(values: Mapping[str, Any]) -> dict[str, Any]:
+    return _turned(values, _LOCAL, "local_rope_theta", _LOCAL_THETA)
+
+
+def _read(values: Mapping[str, Any]) -> dict[str, Any]:
+    heads, size, kinds = values.get("num_attention_heads"), values.get("hidden_size"), _kinds(values)
+    found = {
+        **rope.from_theirs(_globally(values)),
+        "num_kv_heads": heads,
+        "attention": "bidirectional",
+        "prediction_offset": 0,
+        "head_bias": values.get("decoder_bias", True),
+    }
+    if isinstance(heads, int) and isinstance(size, int) and heads:
+        found["head_size"] = size // heads
+    if _LOCAL in kinds:
+        found["window"] = values.get("local_attention", 128)
+        found["global_every"] = _every(kinds)
+        found["local_rope_theta"] = _locally(values)["rope_parameters"]["rope_theta"]
+    return found
+
+
+def _refused(values: Mapping[str, Any]) -> dict[str, bool]:
+    kinds, local = _kinds(values), _locally(values)["rope_parameters"]
+    every = _every(kinds)
+    regular = all(kind == (_LOCAL if layer % every else _FULL) for layer, kind in enumerate(kinds))
+    found = {
+        "layer_types of no regular order": not regular,
+        **rope.refused(_globally(values)),
+    }
+    if _LOCAL in kinds:
+        kind = local.get("rope_type", local.get("type", "default"))
+        found[f"rope_type={kind} in layers that see a part of the context"] = kind != "default"
+    return found
+
+
+def _write(config: ModelConfig) -> dict[str, Any]:
     turned = rope.to_theirs(config)
+    near = {"rope_type": "default", "rope_theta": config.local_rope_theta} if config.window else turned
     return {
-        "architectures": [ARCHITECTURE],
-        "model_type": "modernbert",
-        "dtype": dtype,
-        **{theirs: getattr(config, ours) for ours, theirs in _CONFIG.items()},
-        **_FIXED,
-        "layer_types": ["full_attention"] * config.num_layers,
-        "rope_parameters": {"full_attention": turned, "sliding_attention": turned},
+        "layer_types": [_LOCAL if config.is_local(layer) else _FULL for layer in range(config.num_layers)],
+        "rope_parameters": {_FULL: turned, _LOCAL: near},
         # transformers 4 looks here
-        "global_attn_every_n_layers": 1,
+        "global_attn_every_n_layers": config.global_every if config.window else 1,
         "global_rope_theta": config.rope_theta,
-        "local_rope_theta": config.rope_theta,
+        "local_rope_theta": near["rope_theta"],
+        **({"local_attention": config.window} if config.window else {}),
+        "decoder_bias": config.head_bias,
         "attention_dropout": 0.0,
         "classifier_pooling": "mean",
-        **{f"{name}_token_id": end for name in ("bos", "eos", "pad", "cls", "sep")},
-        OURS: {"dropout": config.dropout},
     }
 
 
-def from_modernbert(values: Mapping[str, Any], path: Path) -> ModelConfig:
-    """Read a ModernBERT config; raise `CheckpointError` naming `path` where it asks for what we do not do."""
-    # of its positions, what holds for layers that see the whole context, spelt as a Qwen3 spells it
-    turned = (values.get("rope_parameters") or {}).get("full_attention") or {}
-    theta = turned.get("rope_theta", values.get("global_rope_theta", 160_000.0))
-    context = values.get("max_position_embeddings")
-    positions = {"rope_parameters": {**turned, "rope_theta": theta}, "max_position_embeddings": context}
-    kinds = values.get("layer_types") or [
-        "sliding" if layer % values.get("global_attn_every_n_layers", 3) else "full_attention"
-        for layer in range(values.get("num_hidden_layers", 0))
-    ]
-    refused = {
-        **{name: values.get(name, name == "decoder_bias" or _FIXED[name]) != _FIXED[name] for name in _FIXED},
-        "layers that see a part of the context": any(kind != "full_attention" for kind in kinds),
-        "quantization_config": "quantization_config" in values,
-        **rope.refused(positions),
-    }
-    names = [name for name, present in refused.items() if present]
-    if names:
-        raise CheckpointError(
-            f"{path}: asks for {', '.join(names)}, which this model does not do", hint="open a model without it"
-        )
-    heads = values.get("num_attention_heads") or 1
-    return shape_of(
-        values,
-        {**_CONFIG, "num_kv_heads": "num_attention_heads"},
-        {
-            **rope.from_theirs(positions),
-            "head_size": values.get("hidden_size", 0) // heads,
-            "attention": "bidirectional",
-            "prediction_offset": 0,
-            "family": "modernbert",
-        },
-        path,
-    )
-
-
-def to_modernbert_weights(
-    state: Mapping[str, Tensor], config: ModelConfig, *, body_only: bool = False
-) -> dict[str, Tensor]:
-    """Rename and join our weights; a tied head is not written twice. `body_only` leaves out what reads the states."""
-    return {
-        theirs: torch.cat([state[name] for name in ours]) if len(ours) > 1 else state[ours[0]].contiguous()
-        for theirs, ours in _names(config, body_only).items()
-        if not (theirs == "decoder.weight" and config.tied_embeddings)
-    }
-
-
-def from_modernbert_weights(
-    weights: Mapping[str, Tensor], config: ModelConfig, path: Path, *, body_only: bool = False
-) -> dict[str, Tensor]:
-    """Rename and take apart theirs; raise `CheckpointError` naming `path` where one is missing or not ours to read."""
-    names = _names(config, body_only)
-    if config.tied_embeddings:
-        names.pop("decoder.weight", None)
-    found = renamed(weights, {theirs: theirs for theirs in names}, {"decoder.weight"} & set(weights), path)
-    state: dict[str, Tensor] = {}
-    for theirs, ours in names.items():
-        state |= zip(ours, found[theirs].chunk(len(ours)), strict=True)
-    if config.tied_embeddings:
-        state["head.weight"] = state["embedding.weight"]
-    return state
-
-
-def _names(config: ModelConfig, body_only: bool) -> dict[str, tuple[str, ...]]:
-    """Return the names of ours that make up each of theirs."""
-    names = {theirs: ours for theirs, ours in _OUTSIDE.items() if not body_only or theirs.startswith("model.")}
-    for layer in range(config.num_layers):
-        names |= {
-            f"model.layers.{layer}.{theirs}": tuple(f"blocks.{layer}.{name}" for name in ours)
-            for theirs, ours in _LAYER.items()
-            if layer or theirs != "attn_norm"
-        }
-    return {f"{theirs}.weight": tuple(f"{name}.weight" for name in ours) for theirs, ours in names.items()}
+MODERNBERT = Layout(
+    family="modernbert",
+    architectures=("ModernBertForMaskedLM",),
+    model_type="modernbert",
+    fields={
+        "vocab_size": "vocab_size",
+        "context_length": "max_position_embeddings",
+        "num_layers": "num_hidden_layers",
+        "hidden_size": "hidden_size",
+        "num_heads": "num_attention_heads",
+        "intermediate_size": "intermediate_size",
+        "norm_epsilon": "norm_eps",
+        "tied_embeddings": "tie_word_embeddings",
+    },
+    always={
+        "hidden_activation": ("gelu",),
+        "classifier_activation": ("gelu",),
+        "attention_bias": (False,),
+        "mlp_bias": (False,),
+        "norm_bias": (False,),
+        "classifier_bias": (False,),
+    },
+    defaults={"tie_word_embeddings": True, "norm_eps": 1e-5},
+    read=_read,
+    write=_write,
+    refused=_refused,
+    training=frozenset({"attention_dropout", "mlp_dropout", "embedding_dropout", "classifier_dropout"}),
+    notes=_NOTES,
+    layers="model.layers.",
+    layer={
+        "attn.Wqkv": ("attention.query", "attention.key", "attention.value"),
+        "attn.Wo": ("attention.output",),
+        "attn_norm": ("attention_norm",),
+        "mlp.Wi": ("feed_forward.gate", "feed_forward.up"),
+        "mlp.Wo": ("feed_forward.down",),
+        "mlp_norm": ("feed_forward_norm",),
+    },
+    outside={
+        "model.embeddings.tok_embeddings": ("embedding",),
+        "model.embeddings.norm": ("embedding_norm",),
+        "model.final_norm": ("norm",),
+        "head.dense": ("head_transform.dense",),
+        "head.norm": ("head_transform.norm",),
+        "decoder": ("head",),
+    },
+    base="model.",
+)

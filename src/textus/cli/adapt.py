@@ -32,6 +32,9 @@ def run(arguments: Sequence[str]) -> None:
     made.add_argument(
         "-o", "--out", default="", metavar="DIR", help="the adapted model's directory (default: runs/NAME-METHOD)"
     )
+    made.add_argument(
+        "--lora", type=int, metavar="RANK", help="learn an adapter of this width and not all weights: lora.rank=RANK"
+    )
     made.add_argument("--json", action="store_true", help="one JSON object on stdout")
     made.add_argument("--print", action="store_true", dest="show", help="print the settings as TOML and stop")
     made.add_argument("--settings", action="store_true", help="list every setting with its meaning and stop")
@@ -41,8 +44,10 @@ def run(arguments: Sequence[str]) -> None:
         show(options, describe_settings(kind), {"settings": listed_settings(kind)})
         return
     changes = [item for item in options.items if is_setting(item)]
+    if options.lora is not None:
+        changes.append(f"lora.rank={options.lora}")
     files = [Path(item) for item in options.items if item.endswith(".toml")]
-    data = [item for item in options.items if item not in changes and not item.endswith(".toml")]
+    data = [item for item in options.items if not is_setting(item) and not item.endswith(".toml")]
     if len(files) > 1:
         raise ConfigError(f"{files[1]}: a second settings file", hint="give one, and override it with key=value")
     settings = settings_module.load(kind, files[0] if files else None, changes)

@@ -16,6 +16,17 @@ from typing import Any
 from textus import config as settings
 from textus.errors import ConfigError
 
+DESCRIBE = "\0"
+"""In the place of arguments it asks a command for its parser; no shell can pass it, for words end with it."""
+
+
+class Described(Exception):
+    """The answer to `DESCRIBE`."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        super().__init__()
+        self.parser = parser
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints look like all our errors."""
@@ -106,6 +117,13 @@ def describe_settings(kind: type) -> str:
     return "\n".join(_described(**setting) for setting in listed_settings(kind))
 
 
+def setting_keys() -> tuple[str, ...]:
+    """Return the keys of all settings of a run."""
+    from textus.verbs.settings import RunSettings
+
+    return tuple(str(setting["key"]) for setting in listed_settings(RunSettings))
+
+
 def listed_settings(cls: type) -> list[dict[str, Any]]:
     """Return the same as JSON-like values."""
     return [
@@ -160,4 +178,6 @@ def is_setting(item: str) -> bool:
 
 def parse(made: Parser, arguments: Sequence[str]) -> argparse.Namespace:
     """Parse options and words in any order."""
+    if list(arguments) == [DESCRIBE]:
+        raise Described(made)
     return made.parse_intermixed_args(list(arguments))

@@ -11,7 +11,7 @@ from typing import Any
 
 from textus import config as settings
 from textus.cli.arguments import Parser, parse, say, show
-from textus.cli.sampling import add_flags, add_model, sampling
+from textus.cli.sampling import add_flags, add_model, open_model, sampling
 from textus.errors import ConfigError, InputError, TextusError
 
 HELP = """/regenerate        another answer to your last message
@@ -39,10 +39,9 @@ def run(arguments: Sequence[str]) -> None:
     add_flags(made)
     options = parse(made, arguments)
     from textus.verbs.generate import run_sampling
-    from textus.verbs.load import load
 
     config = sampling(options, run_sampling(Path(options.model)))
-    talk = Talk(load(options.model, device=options.device), config, _shower(options))
+    talk = Talk(open_model(options), config, _shower(options))
     if options.load:
         talk.load(options.load)
     if options.system is not None:
@@ -58,10 +57,11 @@ class Talk:
     """A conversation under way: what was said, and how the next answer is written."""
 
     def __init__(self, opened: Any, config: Any, tell: Callable[[str], None]) -> None:
-        from textus.decoding.chat import Layout
+        from textus.verbs.chat import chat_engine, form_of
 
+        self._engine = chat_engine(opened)
         self._opened, self._config, self._tell = opened, config, tell
-        self._layout = Layout()
+        self._layout = form_of(opened)
         self._messages: list[Any] = []
         self._tries = 0
 
@@ -180,7 +180,7 @@ class Talk:
 
         messages = [*(self._messages if before is None else before), Message("user", text)]
         config = settings.replace(self._config, {"seed": (self._config.seed + tries) % 2**63})
-        pieces, dropped = answer(self._opened, messages, config, self._layout)
+        pieces, dropped = answer(self._opened, messages, config, self._layout, self._engine)
         if dropped:
             say(f"(the context is full: the oldest {dropped} exchanges are left out)")
         said = ""

@@ -10,6 +10,7 @@ from typing import Literal
 from textus.cli import looks
 from textus.cli.arguments import Parser, is_setting, override_items, parse, show
 from textus.cli.console import console
+from textus.cli.tasks import asked_tasks, task_options, task_words
 from textus.errors import ConfigError
 
 
@@ -20,10 +21,11 @@ def run(arguments: Sequence[str]) -> None:
     made.add_argument(
         "items",
         nargs="*",
-        metavar="TEXTS | corpus.key=value",
-        help="files and folders to measure on (default: the run's validation part), and how to read them where that "
-        "differs from how the run's own were read",
+        metavar="TEXTS | corpus.key=value | task.key=value",
+        help="files and folders to measure on (default: the run's validation part), how to read them where that "
+        "differs from how the run's own were read, and how to ask tasks where that differs from their descriptions",
     )
+    task_options(made)
     made.add_argument(
         "--split",
         default="validation",
@@ -39,33 +41,42 @@ def run(arguments: Sequence[str]) -> None:
         help="do not look for the text in what the model has learnt from",
     )
     looks.add(made)
+    made.add_argument("--adapter", default="", metavar="DIR", help="an adapter that the model is to hear (LoRA)")
     made.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parse(made, arguments)
     looks.check(options)
     from textus.verbs.evaluate import evaluate
     from textus.verbs.evaluate_parts import evaluate_parts
+    from textus.verbs.load import load
     from textus.verbs.settings import kept_settings
 
-    changes = [item for item in options.items if is_setting(item)]
+    given = [item for item in options.items if is_setting(item)]
+    changes = [item for item in given if not item.startswith("task.")]
     for item in changes:
         if not item.startswith("corpus."):
-            raise ConfigError(f"`{item}`: only settings of the corpus apply here", hint="as in corpus.text_column=NAME")
+            hint = "as in corpus.text_column=NAME"
+            raise ConfigError(f"`{item}`: only settings of the corpus and of tasks apply here", hint=hint)
     config = override_items(kept_settings(Path(options.model)), changes).corpus
-    texts = [item for item in options.items if item not in changes]
+    texts = [item for item in options.items if item not in given]
+    opened = load(options.model, device=options.device, adapter=options.adapter)
     if looks.asked(options):
-        looks.run(options, texts, config)
+        looks.run(options, opened, texts, config)
         return
     found = evaluate(
-        options.model,
+        opened,
         texts,
         split=options.split,
         stride=options.stride,
-        device=options.device,
         config=config,
         look_in_training=not options.no_contamination,
+        **asked_tasks(options, given),
         progress=console(),
     )
+    if options.tasks:
+        looks.write_words(options, task_words(found))
+        show(options, task_words(found), found.as_dict())
+        return
     lines = [
         *(str(score) for score in found.scores),
         f"{found.tokens:,} tokens, {found.num_bytes:,} bytes",
@@ -73,7 +84,7 @@ def run(arguments: Sequence[str]) -> None:
     ]
     values, parts = found.as_dict(), None
     if options.by:
-        parts = evaluate_parts(options.model, found, texts, by=options.by, split=options.split, config=config)
+        parts = evaluate_parts(opened, found, texts, by=options.by, split=options.split, config=config)
         values["parts"] = parts.as_dict()
         lines += ["", parts.report().text()]
     looks.write_scores(options, found.scores, found.notes(), parts)

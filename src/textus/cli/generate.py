@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from textus.cli.arguments import Parser, parse, show
 from textus.cli.lines import piped
-from textus.cli.sampling import add_flags, add_model, sampling
+from textus.cli.sampling import add_flags, add_model, open_model, sampling
 from textus.errors import ConfigError, InputError
 
 MOST_TEXTS = 2**20
@@ -30,10 +30,9 @@ def run(arguments: Sequence[str]) -> None:
         return
     prompt = _prompt(options)
     from textus.verbs.generate import run_sampling
-    from textus.verbs.load import load
 
     config = sampling(options, run_sampling(Path(options.model)))
-    opened = load(options.model, device=options.device)
+    opened = open_model(options)
     if options.examples:
         prompt, config = _with_examples(options, opened, prompt, config)
     _write(options, opened, prompt, config)
@@ -134,11 +133,10 @@ def _write_many(options: argparse.Namespace) -> None:
     from textus.cli.console import console
     from textus.verbs.generate import run_sampling
     from textus.verbs.generate_many import generate_many
-    from textus.verbs.load import load
 
     config = sampling(options, run_sampling(Path(options.model)))
     done = generate_many(
-        load(options.model, device=options.device),
+        open_model(options),
         Path(options.prompts),
         Path(options.out),
         config,

@@ -12,6 +12,7 @@ from textus.cli.console import console
 from textus.errors import ConfigError
 
 if TYPE_CHECKING:
+    from textus.checkpoint.checkpoint import Checkpoint
     from textus.corpus.config import CorpusConfig
     from textus.evaluation.parts import Parts
     from textus.report import Report, Score
@@ -47,13 +48,22 @@ def add(made: Parser) -> None:
 
 def check(options: argparse.Namespace) -> None:
     """Refuse options that do not go together."""
-    given = [f"--{name}" for name in LOOKS if getattr(options, name)]
+    given = [f"--{name}" for name in LOOKS if getattr(options, name)] + ["--task"] * bool(options.tasks)
     if len(given) > 1:
         raise ConfigError(f"{given[0]} and {given[1]} are two measurements", hint="ask for one, then for the other")
-    needed = {"--extrapolate": ("--context", options.extrapolate), "--probe-test": ("--probe", options.probe_test)}
+    needed = {
+        "--extrapolate": ("--context", options.extrapolate),
+        "--probe-test": ("--probe", options.probe_test),
+        "--labels": ("--probe", options.labels != "auto"),
+    }
     for name, (other, is_given) in needed.items():
         if is_given and other not in given:
             raise ConfigError(f"{name} says something about {other} only", hint=f"add {other}")
+    if options.stride != "auto" and any(name not in ("--calibration", "--task") for name in given):
+        raise ConfigError(f"--stride is about the scores, and {given[0]} has its own", hint="leave one of them out")
+    if options.probe and (options.items or options.split != "validation"):
+        what = options.items[0] if options.items else f"--split {options.split}"
+        raise ConfigError(f"{what}: --probe reads labelled texts alone", hint="name them by --probe and --probe-test")
     if options.by and given:
         raise ConfigError(f"--by is about the scores, and {given[0]} shows others", hint="leave one of them out")
 
@@ -63,49 +73,44 @@ def asked(options: argparse.Namespace) -> bool:
     return any(getattr(options, name) for name in LOOKS)
 
 
-def run(options: argparse.Namespace, texts: Sequence[str], config: CorpusConfig) -> None:
+def run(options: argparse.Namespace, opened: Checkpoint, texts: Sequence[str], config: CorpusConfig) -> None:
     """Measure and show it."""
     where: dict[str, Any] = {"split": options.split, "device": options.device, "config": config, "progress": console()}
     if options.context:
         from textus.verbs.evaluate_contexts import evaluate_contexts
 
-        contexts = evaluate_contexts(options.model, options.context, texts, extrapolate=options.extrapolate, **where)
+        contexts = evaluate_contexts(opened, options.context, texts, extrapolate=options.extrapolate, **where)
         _show(options, contexts.report(), contexts.as_dict())
     elif options.calibration:
         from textus.evaluation.calibration import report
         from textus.verbs.calibration import calibration
 
-        found = calibration(options.model, texts, **where)
+        found = calibration(opened, texts, stride=options.stride, **where)
         scores = [score.as_dict() for one in found for score in one.scores]
         _show(options, report(found), {"scores": scores, "calibrations": [one.as_dict() for one in found]})
     elif options.surprise:
-        _surprise(options, texts, where)
+        _surprise(options, opened, texts, where)
     else:
-        _probe(options, texts)
+        _probe(options, opened)
 
 
-def _surprise(options: argparse.Namespace, texts: Sequence[str], where: dict[str, Any]) -> None:
-    from textus.evaluation.surprise_page import page
-    from textus.verbs.load import load
+def _surprise(options: argparse.Namespace, opened: Checkpoint, texts: Sequence[str], where: dict[str, Any]) -> None:
+    from textus.evaluation.surprise_page import page, summary
     from textus.verbs.surprise import surprise
 
-    opened = load(options.model, device=options.device)
     found = surprise(opened, texts, page=options.surprise, **where)
     values = {"page": options.surprise, **found.as_dict(opened.tokenizer)}
-    _show(options, page(found, opened.tokenizer, Path(options.model).name), values)
+    if options.report:
+        _write(options, page(found, opened.tokenizer, Path(options.model).name))
+    show(options, summary(found, opened.tokenizer).text(), values)
 
 
-def _probe(options: argparse.Namespace, texts: Sequence[str]) -> None:
+def _probe(options: argparse.Namespace, opened: Checkpoint) -> None:
     from textus.verbs.probe import probe
 
-    if texts:
-        raise ConfigError(
-            f"{texts[0]}: --probe reads labelled texts alone", hint="name them by --probe and --probe-test"
-        )
     found = probe(
-        options.model, options.probe, options.probe_test, column=options.labels, device=options.device,
-        progress=console(),
-    )  # fmt: skip
+        opened, options.probe, options.probe_test, column=options.labels, device=options.device, progress=console()
+    )
     _show(options, found.report(), found.as_dict())
 
 
@@ -124,6 +129,13 @@ def write_scores(
         *(parts.report().sections if parts else ()),
     ]
     _write(options, Report(f"Evaluation of {Path(options.model).name}", tuple(sections)))
+
+
+def write_words(options: argparse.Namespace, words: str) -> None:
+    """Write a page of what a terminal shows where one is asked for."""
+    from textus.report import Prose, Report
+
+    _write(options, Report(f"Evaluation of {Path(options.model).name}", (("Scores", Prose(words, verbatim=True)),)))
 
 
 def _show(options: argparse.Namespace, report: Report, values: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import difflib
 import errno
 import importlib
 import io
+import keyword
 import os
 import signal
 import sys
@@ -26,6 +27,7 @@ VERBS = {
     "clean": "read, repair, deduplicate and split texts",
     "tokenize": "learn the vocabulary of a corpus",
     "pack": "turn a corpus into token shards and show the windows they give",
+    "import": "take over a model that was made elsewhere",
     "inspect": "show a corpus, tokenizer, window, checkpoint or run as text",
     "plan": "say what would be trained, how long it takes and what memory it needs",
     "evaluate": "measure perplexity and bits per byte, with standard errors",
@@ -38,6 +40,9 @@ VERBS = {
     "embed": "vectors for texts",
     "adapt": "make a model fit for a task, with examples of it",
     "label": "labels for texts, or for their words, by a model that was adapted to give them",
+    "export": "a model for llama.cpp or ONNX Runtime, with what that costs; or its card",
+    "doctor": "is all well with the machine and the installation, with advice",
+    "completion": "what a shell needs to complete these verbs and their options",
     "moderate": "what is found in texts under a policy, and what of them may pass",
     "redteam": "attack a model and its guard, look for leaks, and write a safety card",
     "audit": "check a log of decisions line by line",
@@ -97,7 +102,7 @@ def _run(words: Sequence[str]) -> int:
         return 0
     if words[0] not in VERBS:  # argparse would take the verb's own --help for itself
         _unknown(words)
-    command = importlib.import_module(f"textus.cli.{words[0]}")
+    command = importlib.import_module(f"textus.cli.{words[0]}{'_' * keyword.iskeyword(words[0])}")
     return int(command.run(words[1:]) or 0)
 
 

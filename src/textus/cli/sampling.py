@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from textus import config as settings
 from textus.cli.arguments import Parser
 from textus.decoding.config import SamplingConfig
+from textus.errors import ConfigError
 
 ONCE_EACH = {"stop_tokens": "stop-token", "bad_words": "bad-word", "stop": "stop", "logit_bias": "logit-bias"}
 """Lists: given once for each of their items."""
@@ -42,8 +44,25 @@ def sampling(options: argparse.Namespace, config: SamplingConfig) -> SamplingCon
     return config
 
 
+def open_model(options: argparse.Namespace) -> Any:
+    """Return the checkpoint that the flags name, on so many threads as they say."""
+    if options.threads != "auto" and not (options.threads.isdecimal() and int(options.threads)):
+        raise ConfigError(f"--threads is {options.threads}", hint="give a number from 1 up, or auto")
+    from textus.verbs.load import load
+    from textus.verbs.threads import use_threads
+
+    opened = load(options.model, device=options.device, adapter=options.adapter, weights=options.weights)
+    use_threads(opened, "auto" if options.threads == "auto" else int(options.threads))
+    return opened
+
+
 def add_model(made: Parser) -> None:
     """Add the model and where it computes."""
     made.add_argument("model", help="a run or model directory")
+    made.add_argument("--adapter", default="", metavar="DIR", help="an adapter that the model is to hear (LoRA)")
     made.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu")
+    made.add_argument(
+        "--weights", choices=("stored", "int8"), default="stored", help="int8: rounded to 8 bits, faster on a CPU"
+    )
+    made.add_argument("--threads", metavar="N|auto", default="auto", help="CPU threads; auto: a short measurement")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout")

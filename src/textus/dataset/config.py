@@ -1,11 +1,12 @@
-"""The settings of mixing sources."""
+"""The settings of what is shown how often: sources in proportions, and again what a model has learnt first."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
-from textus.config import Positive, Settings
+from textus.config import Positive, Range, Settings
 from textus.errors import ConfigError
 
 
@@ -41,3 +42,14 @@ class MixtureConfig(Settings):
                 )
             found[name] = weight
         return found
+
+
+@dataclass(frozen=True)
+class ReplayConfig(Settings):
+    """What is shown again of the text that a model learnt first, where training goes on from one."""
+
+    share: Annotated[float, Range(0, 1, open_high=True)] = 0.0
+    """Share of the windows; 0: the new text alone."""
+    texts: tuple[str, ...] = ()
+    """Files and folders of it; empty: the training part of the run that the model comes from, which must still be
+    beside it."""

@@ -176,7 +176,7 @@ class Windows:
             documents, windows = np.arange(len(lengths)), np.arange(self.per_epoch)
         else:
             bits = np.random.Philox(key=np.array([self.seed, epoch], np.uint64))
-            documents, windows = _permutation(bits, len(lengths)), _permutation(bits, self.per_epoch)
+            documents, windows = permutation(bits, len(lengths)), permutation(bits, self.per_epoch)
         return _Order(documents, np.concatenate([[0], np.cumsum(lengths[documents])]), windows)
 
 
@@ -209,10 +209,10 @@ class _Segments:
         return cls(ranks, begins, ends - begins, numbers)
 
 
-def _permutation(bits: np.random.Philox, count: int) -> Indices:
+def permutation(bits: np.random.Philox, count: int) -> Indices:
     """Draw an order of `count` things from raw bits: numpy promises those for good, and its own shuffles not.
 
-    >>> _permutation(np.random.Philox(key=np.array([7, 1], np.uint64)), 8).tolist()
+    >>> permutation(np.random.Philox(key=np.array([7, 1], np.uint64)), 8).tolist()
     [3, 1, 6, 2, 5, 4, 0, 7]
     """
     return np.argsort(bits.random_raw(count), kind="stable")

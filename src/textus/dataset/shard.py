@@ -5,7 +5,7 @@ magic, length and JSON of the header, zeros up to 4096 | tokens | zeros up to 8 
                                                          uint16/32                int64[D+1] int64[D]
 ```
 All numbers are little-endian. A document is END, the tokens of its text, END: its first token is predicted from the END
-before it, and the END behind it is learnt.
+before it, and the END behind it is learnt. The first may be another, where a tokenizer begins texts with it.
 """
 
 from __future__ import annotations
@@ -82,12 +82,14 @@ class ShardWriter:
     A context manager: the file is whole when the block ends well. Meant for a directory of `storage.new_directory`.
     """
 
-    def __init__(self, path: Path, vocab_size: int, tokenizer: str, end: int) -> None:
+    def __init__(self, path: Path, vocab_size: int, tokenizer: str, end: int, begin: int | None = None) -> None:
         self._path = path
         self._vocab_size = vocab_size
         self._tokenizer = tokenizer
         self._dtype = token_dtype(vocab_size)
-        self._end = np.array([end], self._dtype).tobytes()
+        self._begin, self._end = (
+            np.array([token], self._dtype).tobytes() for token in (end if begin is None else begin, end)
+        )
         self._hash = hashlib.sha256()
         self._data = DataHash()
         self._offsets = array("q", [0])
@@ -104,7 +106,7 @@ class ShardWriter:
     def append(self, document_id: str, tokens: np.ndarray, num_bytes: int) -> None:
         """Add a document: the tokens of its text, without END, and the size of its text."""
         assert not len(tokens) or int(tokens.max()) < self._vocab_size, "a token outside the vocabulary"
-        self._write(self._end + tokens.astype(self._dtype).tobytes() + self._end)
+        self._write(self._begin + tokens.astype(self._dtype).tobytes() + self._end)
         self._offsets.append(self._offsets[-1] + len(tokens) + 2)
         self._document_bytes.append(num_bytes)
         self._data.update(document_id)

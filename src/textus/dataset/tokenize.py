@@ -94,7 +94,9 @@ def _write_split(
     pending = next(encoded, None)
     while pending is not None or not files:
         files.append(f"{split}-{len(files):05d}.tokens")
-        with ShardWriter(directory / files[-1], tokenizer.vocab_size, tokenizer.fingerprint, tokenizer.end) as writer:
+        with ShardWriter(
+            directory / files[-1], tokenizer.vocab_size, tokenizer.fingerprint, tokenizer.end, tokenizer.begin
+        ) as writer:
             while pending is not None and writer.num_tokens < shard_tokens:
                 document, tokens = pending
                 document_id = document.id  # a hash of the text: made each time it is asked for

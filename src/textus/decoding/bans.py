@@ -55,14 +55,14 @@ class BadWords(Settings):
 
     def __call__(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
         """Forbid the last token of each run."""
-        forbidden = torch.zeros_like(logits, dtype=torch.bool)
+        logits = logits.clone()
         time = history.tokens.shape[1]
         for *begun, last in self.words:
             if len(begun) > time:
                 continue
             said = history.tokens[:, time - len(begun) :] == ids(tuple(begun), logits.device)
-            forbidden[:, last] |= said.all(-1)
-        return logits.masked_fill(forbidden, -math.inf)
+            logits[:, last].masked_fill_(said.all(-1), -math.inf)
+        return logits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,9 +80,9 @@ class MinLength(Settings):
 
     def __call__(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
         """Put off the end."""
-        ends = torch.zeros(logits.shape[1], dtype=torch.bool, device=logits.device)
-        ends = ends.index_fill(0, ids(self.ends, logits.device), True)
-        return logits.masked_fill((history.written < self.tokens)[:, None] & ends, -math.inf)
+        ends = ids(self.ends, logits.device)
+        put_off = logits.index_select(1, ends).masked_fill((history.written < self.tokens)[:, None], -math.inf)
+        return logits.index_copy(1, ends, put_off)
 
 
 def _row(values: tuple[float, ...], logits: Tensor) -> Float[Tensor, "1 values"]:

@@ -43,6 +43,7 @@ def search(
     stop: Sequence[str] = (),
     stop_tokens: Sequence[int] = (),
     cut: Cut = "refuse",
+    bare: bool = False,
 ) -> list[Piece]:
     """Return the `n` best texts of those that `beams` candidates lead to, best first; each piece names its text.
 
@@ -54,7 +55,7 @@ def search(
     if not 1 <= n <= beams:
         raise ConfigError(f"{n} texts of {beams} beams", hint="ask for at most as many texts as there are beams")
     ending = Ending(max_tokens, stop, frozenset(stop_tokens))
-    tokens = framed(model, tokenizer, prompt, cut)
+    tokens = framed(model, tokenizer, prompt, cut, bare=bare)
     reader = Reader(model, tokens, tokenizer.vocab_size)
     found = _search(reader, tokenizer, strategy, beams, length_penalty, ending)[:n]
     return [piece for row, text in enumerate(found) for piece in _pieces(tokenizer, ending, row, text)]

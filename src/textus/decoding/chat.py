@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from textus.config import Settings
 from textus.errors import ConfigError
+from textus.tokenizer.turns import Turns
 
 CONTENT = "{content}"
 
@@ -20,6 +21,19 @@ class Message(Settings):
     """Who: the system says how to answer, before all others."""
     content: str
     """What."""
+
+
+class Form(Protocol):
+    """A way of writing turns down."""
+
+    def prompt(self, messages: Sequence[Message]) -> str | list[int]:
+        """Write the turns and begin the model's next, as text or as tokens."""
+        ...
+
+    @property
+    def stop(self) -> tuple[str, ...]:
+        """What shows that the model has begun the turn of somebody else."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +70,19 @@ class Layout(Settings):
         return tuple(after + form.partition(CONTENT)[0].rstrip(" ") for form in (self.user, self.assistant))
 
 
+@dataclasses.dataclass(frozen=True)
+class Templated:
+    """How turns are written by the chat template that a model has learnt: as tokens, with an end of its own."""
+
+    turns: Turns
+    stop: tuple[str, ...] = ()
+
+    def prompt(self, messages: Sequence[Message]) -> list[int]:
+        """Write the turns and begin the model's next."""
+        check_turns(messages)
+        return self.turns.prompt([{"role": message.role, "content": message.content} for message in messages])
+
+
 def check_turns(messages: Sequence[Message]) -> None:
     """Refuse a conversation that is not system?, user, assistant, user, ..., user."""
     roles = [message.role for message in messages]
@@ -69,7 +96,7 @@ def check_turns(messages: Sequence[Message]) -> None:
 
 
 def fit(
-    messages: Sequence[Message], layout: Layout, count_tokens: Callable[[str], int], room: int
+    messages: Sequence[Message], layout: Form, count_tokens: Callable[[Any], int], room: int
 ) -> tuple[list[Message], int]:
     """Leave out the oldest exchanges until the prompt has at most `room` tokens; return the rest and how many went.
 

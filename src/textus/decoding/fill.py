@@ -13,6 +13,7 @@ from textus.errors import InputError
 from textus.model.hidden import both_ways, hidden_log_probabilities
 from textus.model.transformer import Transformer
 from textus.objectives.measure import evaluating
+from textus.tokenizer.content import MASK
 from textus.tokenizer.tokenizer import Tokenizer
 
 MOST_BLANKS = 64
@@ -73,16 +74,20 @@ def fill(model: Transformer, tokenizer: Tokenizer, text: str, top_k: int) -> Fil
         )
         for ids, values in zip(best.indices.tolist(), best.values.exp().tolist(), strict=True)
     )
-    return Filling(tokenizer.decode(tokens[1:]), blanks)
+    return Filling(_unframed(tokenizer, tokens), blanks)
 
 
-def blanked(tokenizer: Tokenizer, text: str) -> list[int]:
-    """Return END and the tokens of a text in which `<mask>` stands for a hidden token."""
-    name, tokens = tokenizer.token_bytes(tokenizer.mask).decode(), [tokenizer.end]
-    *before, last = text.split(name)
+def blanked(tokenizer: Tokenizer, text: str, more: int = 0) -> list[int]:
+    """Return the framed tokens of a text in which `<mask>`, or the mask's own name, stands for a hidden token.
+
+    So many `more` hidden ones stand behind the text.
+    """
+    name = tokenizer.token_bytes(tokenizer.mask).decode().strip()
+    tokens: list[int] = []
+    *before, last = text.replace(MASK, name).split(name)
     for part in before:
         tokens += [*tokenizer.encode(part.removesuffix(" ")), tokenizer.mask]
-    return [*tokens, *tokenizer.encode(last)]
+    return tokenizer.frame([*tokens, *tokenizer.encode(last), *[tokenizer.mask] * more])
 
 
 def write(
@@ -102,11 +107,17 @@ def write(
     """
     both_ways(model, "writing in any order")
     check(Count, num_tokens, "num_tokens", "write")
-    tokens = [*blanked(tokenizer, text), *[tokenizer.mask] * num_tokens]
+    tokens = blanked(tokenizer, text, num_tokens)
     _check_length(len(tokens), model.config.context_length, "write fewer tokens, or give a shorter text")
     asked = tokens.count(tokenizer.mask) if steps == "auto" else steps
     written = unmask(model, tokenizer, tokens, steps=asked, temperature=temperature, seed=seed)
-    return tokenizer.decode(written[1:])
+    return _unframed(tokenizer, written)
+
+
+def _unframed(tokenizer: Tokenizer, tokens: list[int]) -> str:
+    """Return the text between what the tokenizer puts around it."""
+    behind = len(tokenizer.frame([])) - 1
+    return tokenizer.decode(tokens[1 : len(tokens) - behind])
 
 
 def _check(tokenizer: Tokenizer, blanks: int, length: int, context: int) -> None:

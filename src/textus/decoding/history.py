@@ -55,13 +55,3 @@ def ids(tokens: tuple[int, ...], device: torch.device) -> Int[Tensor, " tokens"]
     """Return tokens as a tensor, the same one every time: a step copies nothing to a device."""
     with torch.inference_mode(False):
         return torch.tensor(tokens, dtype=torch.int64, device=device)
-
-
-def counts(
-    tokens: Int[Tensor, "batch time"], counted: Bool[Tensor, "batch time"], vocab: int
-) -> Int[Tensor, "batch vocab"]:
-    """Count how often each token stands in the places that are `counted`."""
-    # What does not count goes to a column behind the vocabulary.
-    column = torch.where(counted & (tokens != NO_TOKEN), tokens, vocab)
-    found = torch.zeros(len(tokens), vocab + 1, dtype=torch.int64, device=tokens.device)
-    return found.scatter_add_(1, column, torch.ones_like(column))[:, :vocab]

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from textus.config import Count, NonNegative, Positive, Range, Settings
-from textus.decoding.history import NO_TOKEN, History, counts, ids
+from textus.decoding.history import NO_TOKEN, History, ids
 
 Penalty = Annotated[float, Range(-2, 2)]
 """What the protocol of OpenAI allows."""
@@ -23,8 +23,25 @@ LONGEST_MATCH = 50
 """DRY compares no further back than this; the penalty of such a repetition is beyond any logit."""
 
 
-def _spared(seen: Bool[Tensor, "batch vocab"], spare: tuple[int, ...]) -> Bool[Tensor, "batch vocab"]:
-    return seen.index_fill(1, ids(spare, seen.device), False) if spare else seen
+class _Said(NamedTuple):
+    """The tokens that were said: few beside the vocabulary, so nothing is computed of the others."""
+
+    tokens: Int[Tensor, "batch places"]
+    """A token may stand in several places. Places that do not count have a token that does, if the row has one."""
+    times: Int[Tensor, "batch places"]
+    """How often each was said; 0 throughout where nothing counts."""
+
+    @classmethod
+    def of(
+        cls, tokens: Int[Tensor, "batch places"], counted: Bool[Tensor, "batch places"], spare: tuple[int, ...]
+    ) -> _Said:
+        """Count the tokens in the places that are `counted`, but for those to spare."""
+        known = counted & (tokens != NO_TOKEN) & ~torch.isin(tokens, ids(spare, tokens.device))
+        one = tokens.gather(1, known.int().argmax(1, keepdim=True))
+        found = torch.where(known, tokens, torch.where(known.any(1, keepdim=True), one, 0))
+        ordered = torch.where(known, tokens, torch.iinfo(torch.int64).max).sort(1).values
+        times = torch.searchsorted(ordered, found, right=True) - torch.searchsorted(ordered, found)
+        return cls(found, times)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,9 +70,12 @@ class RepetitionPenalty(Settings):
             counted = torch.ones_like(counted)
         if self.window != "all":
             tokens, counted = tokens[:, -self.window :], counted[:, -self.window :]
-        seen = _spared(counts(tokens, counted, logits.shape[1]) > 0, self.spare)
-        penalised = torch.where(logits < 0, logits * self.penalty, logits / self.penalty)
-        return torch.where(seen, penalised, logits)
+        if not tokens.shape[1]:
+            return logits
+        said = _Said.of(tokens, counted, self.spare)
+        own = logits.gather(1, said.tokens)
+        penalised = torch.where(own < 0, own * self.penalty, own / self.penalty)
+        return logits.scatter(1, said.tokens, torch.where(said.times > 0, penalised, own))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,9 +93,10 @@ class FrequencyPenalty(Settings):
 
     def __call__(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
         """Weaken by how often."""
-        said = counts(history.tokens, history.is_written, logits.shape[1])
-        said = torch.where(_spared(said > 0, self.spare), said, 0)
-        return logits - self.penalty * said
+        if not history.tokens.shape[1]:
+            return logits
+        said = _Said.of(history.tokens, history.is_written, self.spare)
+        return logits.scatter(1, said.tokens, logits.gather(1, said.tokens) - self.penalty * said.times)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,8 +114,10 @@ class PresencePenalty(Settings):
 
     def __call__(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
         """Weaken what was written at all."""
-        said = _spared(counts(history.tokens, history.is_written, logits.shape[1]) > 0, self.spare)
-        return logits - self.penalty * said
+        if not history.tokens.shape[1]:
+            return logits
+        said = _Said.of(history.tokens, history.is_written, self.spare)
+        return logits.scatter(1, said.tokens, logits.gather(1, said.tokens) - self.penalty * (said.times > 0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,8 +141,9 @@ class NoRepeatNgram(Settings):
         begun = tokens[:, tokens.shape[1] + 1 - self.size :]
         runs = tokens.unfold(1, self.size, 1)
         alike = (runs[..., :-1] == begun[:, None]).all(-1) & (begun != NO_TOKEN).all(-1, keepdim=True)
-        seen = counts(runs[..., -1], alike, logits.shape[1]) > 0
-        return logits.masked_fill(_spared(seen, self.spare), -math.inf)
+        said = _Said.of(runs[..., -1], alike, self.spare)
+        own = logits.gather(1, said.tokens)
+        return logits.scatter(1, said.tokens, own.masked_fill(said.times > 0, -math.inf))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,9 +179,12 @@ class Dry(Settings):
         for back in range(1, min(LONGEST_MATCH, time - 1) + 1):
             same = (tokens[:, : time - back] == tokens[:, -back, None]) & ~bounds[:, -back, None]
             alike = alike & torch.nn.functional.pad(same, (back, 0))
+            if tokens.device.type == "cpu" and not alike.any():
+                break  # nothing repeats for so long; to ask a GPU would cost more than to go on
             length = length + alike
-        column = torch.where(bounds, logits.shape[1], tokens)
-        longest = torch.zeros(batch, logits.shape[1] + 1, dtype=torch.int64, device=tokens.device)
-        longest = longest.scatter_reduce_(1, column, length, "amax")[:, :-1]
-        penalty = self.multiplier * self.base ** (longest - self.allowed).to(logits.dtype)
-        return logits - torch.where(longest >= self.allowed, penalty, 0)
+        column = torch.where(bounds, 0, tokens)
+        own = logits.gather(1, column)
+        penalty = self.multiplier * self.base ** (length - self.allowed).to(logits.dtype)
+        lowered = own - torch.where((length >= self.allowed) & ~bounds, penalty, 0)
+        # of several places of a token, the one in the longest repetition counts, which takes most
+        return logits.scatter_reduce(1, column, lowered, "amin")

@@ -197,6 +197,10 @@ class Eta(Settings):
         return _without(logits, logits.softmax(-1) < torch.minimum(epsilon, epsilon.sqrt() * (-entropy).exp()))
 
 
+FORGETFUL = (Temperature, TopK, TopP, MinP, Typical, TopNSigma, Epsilon, Eta)
+"""The processors that ask nothing of the tokens so far."""
+
+
 def _entropy(logits: Float[Tensor, "batch vocab"]) -> Float[Tensor, "batch 1"]:
     """Return the entropy of each row in nats; tokens that cannot follow count nothing."""
     log_probabilities = logits.log_softmax(-1)

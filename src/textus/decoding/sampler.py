@@ -36,8 +36,13 @@ class Places:
     @classmethod
     def of(cls, seed: int, rows: Sequence[int], position: int, device: torch.device | str = "cpu") -> Places:
         """Return the places of rows that are all at the same position of one seed."""
-        row = torch.tensor(rows, dtype=torch.int64, device=device)
-        return cls(torch.full_like(row, _signed(seed)), row, torch.full_like(row, position))
+        return cls.each([(seed, row, position) for row in rows], device)
+
+    @classmethod
+    def each(cls, places: Sequence[tuple[int, int, int]], device: torch.device | str = "cpu") -> Places:
+        """Return places that are given one by one, as seed, row and position."""
+        signed = [(_signed(seed), row, position) for seed, row, position in places]
+        return cls(*torch.tensor(signed, dtype=torch.int64, device=device).reshape(-1, 3).unbind(1))
 
 
 def uniform(places: Places, vocab: int) -> Float[Tensor, "batch vocab"]:
@@ -47,9 +52,13 @@ def uniform(places: Places, vocab: int) -> Float[Tensor, "batch vocab"]:
     >>> uniform(here, 2).equal(uniform(here, 2)), uniform(here, 2).equal(uniform(there, 2))
     (True, False)
     """
+    return _uniform(places, torch.arange(vocab, device=places.seed.device))
+
+
+def _uniform(places: Places, tokens: Int[Tensor, "*batch tokens"]) -> Float[Tensor, "batch tokens"]:
+    """Return the random numbers of these tokens of each place."""
     key = _mix(_mix(_mix(places.seed) + places.row) + places.position)
-    tokens = torch.arange(1, vocab + 1, device=key.device)
-    bits = _right(_mix(key[:, None] + tokens * _signed(_STEP)), 12)
+    bits = _right(_mix(key[:, None] + (tokens + 1) * _signed(_STEP)), 12)
     return bits.double().add_(0.5).mul_(2.0**-52)
 
 
@@ -62,7 +71,14 @@ def draw(logits: Float[Tensor, "batch vocab"], places: Places) -> Int[Tensor, " 
     >>> draw(torch.tensor([[-torch.inf, 0.0, -torch.inf]]), Places.of(1, [0], position=0)).tolist()
     [1]
     """
-    noise = uniform(places, logits.shape[1]).log_().neg_().log_()
+    return draw_among(logits, torch.arange(logits.shape[1], device=logits.device), places)
+
+
+def draw_among(
+    logits: Float[Tensor, "batch few"], tokens: Int[Tensor, "*batch few"], places: Places
+) -> Int[Tensor, " batch"]:
+    """Draw as `draw` does, where only these tokens can follow; return their columns. The rest cost nothing then."""
+    noise = _uniform(places, tokens).log_().neg_().log_()
     return best(logits - noise)
 
 

@@ -88,7 +88,7 @@ class SmallModel:
 
     def guess(self, history: History, places: Places, strategy: Strategy, most: int) -> list[int]:
         """Write ahead of the model."""
-        said = [self._tokenizer.end, *history.tokens[0].tolist()]
+        said = [self._tokenizer.begin, *history.tokens[0].tolist()]
         if self._reader is None:
             self._reader = Reader(self._model, said, self._tokenizer.vocab_size)
         self._reader.become(said)

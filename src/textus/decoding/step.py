@@ -6,7 +6,7 @@ import dataclasses
 from typing import NoReturn
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from textus.decoding.history import NO_TOKEN, History
@@ -47,28 +47,61 @@ class Choices:
         return self.tokens[row], self.logprobs[row], self.alternatives[row]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Drawn:
+    """The next token of each row, still on the device: nothing has waited for it yet."""
+
+    tokens: Int[Tensor, " batch"]
+    logprobs: Float[Tensor, " batch"]
+    likeliest: tuple[Float[Tensor, "batch count"], Int[Tensor, "batch count"]] | None
+    logits: Float[Tensor, "batch vocab"]
+    """The model's own."""
+
+    def told(self) -> Choices:
+        """Wait for the device, and say what was drawn."""
+        tokens = self.tokens.tolist()
+        lost = [row for row, token in enumerate(tokens) if token == NO_TOKEN]
+        has_logits = not lost or bool(self.logits[lost].amax(-1).isfinite().all())
+        alternatives: list[tuple[Alternative, ...]] = [()] * len(tokens)
+        if self.likeliest:
+            rows = zip(*(part.tolist() for part in self.likeliest), strict=True)
+            # What cannot follow is no alternative.
+            alternatives = [
+                tuple(Alternative(token, value) for value, token in zip(*row, strict=True) if value > -torch.inf)
+                for row in rows
+            ]
+        return Choices(tokens, self.logprobs.tolist(), alternatives, has_logits)
+
+
 @torch.inference_mode()
+def draw(
+    strategy: Strategy, logits: Float[Tensor, "batch vocab"], history: History, places: Places, telling: Telling
+) -> Drawn:
+    """Choose each row's next token, without waiting for the device."""
+    kept = strategy.narrow(logits, history)
+    if kept is None:
+        processed = strategy.process(logits, history)
+        chosen = strategy.pick(processed, places)
+        told, tokens, columns = processed, None, chosen
+    else:
+        told, tokens, columns = kept.logits, kept.tokens, strategy.pick_among(kept, places)
+        chosen = torch.where(columns == NO_TOKEN, NO_TOKEN, tokens.gather(1, columns.clamp(min=0)[:, None]).squeeze(1))
+    if telling.logprobs == "raw":
+        told, tokens, columns = logits, None, chosen
+    total = told.logsumexp(-1, keepdim=True)
+    logprobs = (told.gather(1, columns.clamp(min=0)[:, None]) - total).squeeze(1)
+    if not telling.alternatives:
+        return Drawn(chosen, logprobs, None, logits)
+    best = told.topk(min(telling.alternatives, told.shape[1]))
+    names = best.indices if tokens is None else tokens.gather(1, best.indices)
+    return Drawn(chosen, logprobs, (best.values - total, names), logits)
+
+
 def choose(
     strategy: Strategy, logits: Float[Tensor, "batch vocab"], history: History, places: Places, telling: Telling
 ) -> Choices:
-    """Choose each row's next token."""
-    processed = strategy.process(logits, history)
-    chosen = strategy.pick(processed, places)
-    told = (logits if telling.logprobs == "raw" else processed).log_softmax(-1)
-    logprobs = told.gather(1, chosen.clamp(min=0)[:, None]).squeeze(1)
-    tokens = chosen.tolist()
-    lost = [row for row, token in enumerate(tokens) if token == NO_TOKEN]
-    has_logits = not lost or bool(logits[lost].amax(-1).isfinite().all())
-    return Choices(tokens, logprobs.tolist(), _likeliest(told, telling.alternatives), has_logits)
-
-
-def _likeliest(told: Float[Tensor, "batch vocab"], count: int) -> list[tuple[Alternative, ...]]:
-    if not count:
-        return [()] * len(told)
-    best = told.topk(min(count, told.shape[1]))
-    rows = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    # What cannot follow is no alternative.
-    return [tuple(Alternative(*pair) for pair in zip(*row, strict=True) if pair[1] > -torch.inf) for row in rows]
+    """Choose each row's next token, and wait for it."""
+    return draw(strategy, logits, history, places, telling).told()
 
 
 def refuse(has_logits: bool) -> NoReturn:

@@ -9,7 +9,10 @@ Sample(RepetitionPenalty(1.1), Temperature(0.8), TopK(50), TopP(0.95))   # read 
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -17,9 +20,34 @@ from torch import Tensor
 from textus.decoding.config import SamplingConfig
 from textus.decoding.history import History
 from textus.decoding.order import steps_of
-from textus.decoding.processors import Processor
-from textus.decoding.sampler import Places, best, draw
+from textus.decoding.processors import FORGETFUL, Processor, TopK
+from textus.decoding.sampler import Places, best, draw, draw_among
 from textus.tokenizer.tokenizer import Tokenizer
+
+
+class Candidates(NamedTuple):
+    """The tokens that can follow, where they are few; what is not among them cannot."""
+
+    logits: Float[Tensor, "batch few"]
+    tokens: Int[Tensor, "batch few"]
+    """Ascending."""
+
+
+def few(
+    logits: Float[Tensor, "batch vocab"], k: int, steps: Sequence[Processor], history: History
+) -> Candidates | None:
+    """Keep the `k` likeliest tokens, and apply to them alone what looks at nothing else; None where some tie."""
+    if 8 * k > logits.shape[1]:
+        return None
+    best = logits.topk(k + 1)
+    last, next_one = best.values[:, k - 1], best.values[:, k]
+    if not bool(((next_one < last) | (next_one == -math.inf)).all()):
+        return None
+    tokens, order = best.indices[:, :k].sort(-1)
+    kept = best.values[:, :k].gather(1, order)
+    for step in steps:
+        kept = step(kept, history)
+    return Candidates(kept, tokens)
 
 
 @dataclasses.dataclass(frozen=True, init=False)
@@ -46,6 +74,32 @@ class Strategy(ABC):
         """Process the logits and return the next token of each row."""
         return self.pick(self.process(logits, history), places)
 
+    def narrow(self, logits: Float[Tensor, "batch vocab"], history: History) -> Candidates | None:
+        """Process the logits as far as few tokens are left, and these alone from there on; None where that cannot be.
+
+        It can be behind `TopK`, where no tokens tie at its border, and on a CPU, which need not wait to know that.
+        """
+        kinds = [type(step) for step in self.processors]
+        place = kinds.index(TopK) if TopK in kinds else len(kinds)
+        if logits.device.type != "cpu" or type(self) not in (Greedy, Sample) or not kinds[place:]:
+            return None
+        top = self.processors[place]
+        if not all(kind in FORGETFUL for kind in kinds[place:]) or not isinstance(top, TopK):
+            return None
+        logits = logits.float()
+        for step in self.processors[:place]:
+            logits = step(logits, history)
+        return few(logits, top.k, self.processors[place + 1 :], history)
+
+    def pick_among(self, kept: Candidates, places: Places) -> Int[Tensor, " batch"]:
+        """Return the column in `kept` of the next token of each row, `NO_TOKEN` where there is none."""
+        raise NotImplementedError(f"{type(self).__name__} does not narrow")
+
+    @property
+    def looks_back(self) -> bool:
+        """Tell whether the tokens so far matter; where they do not, nobody need collect them."""
+        return type(self) not in (Greedy, Sample) or any(type(step) not in FORGETFUL for step in self.processors)
+
     def describe(self) -> list[str]:
         """Name each step in order.
 
@@ -64,6 +118,10 @@ class Greedy(Strategy):
         """Return the likeliest token of each row."""
         return best(processed)
 
+    def pick_among(self, kept: Candidates, places: Places) -> Int[Tensor, " batch"]:
+        """Return the column of the likeliest."""
+        return best(kept.logits)
+
 
 @dataclasses.dataclass(frozen=True, init=False)
 class Sample(Strategy):
@@ -72,6 +130,10 @@ class Sample(Strategy):
     def pick(self, processed: Float[Tensor, "batch vocab"], places: Places) -> Int[Tensor, " batch"]:
         """Return a token of each row, drawn with the random numbers of its place."""
         return draw(processed, places)
+
+    def pick_among(self, kept: Candidates, places: Places) -> Int[Tensor, " batch"]:
+        """Return the column of the token that `pick` would draw."""
+        return draw_among(kept.logits, kept.tokens, places)
 
 
 def strategy_of(config: SamplingConfig, tokenizer: Tokenizer) -> Strategy:

@@ -8,11 +8,11 @@ before.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,14 +22,16 @@ from torch import Tensor
 
 from textus.errors import ConfigError
 from textus.evaluation.estimate import Measured, Tokens, ratio
+from textus.evaluation.lengths import Contexts, Length, Place
 from textus.evaluation.memory import Peak
 from textus.evaluation.perplexity import token_nats
 from textus.evaluation.targets import Targets
 from textus.model.config import ModelConfig
+from textus.model.rotary import Rotary
 from textus.model.transformer import Transformer
 from textus.objectives.measure import evaluating
 from textus.progress import SILENT, Progress, Task
-from textus.report import Chart, Prose, Report, Score, Section, Table
+from textus.report import Score
 from textus.tokenizer.tokenizer import Tokenizer
 from textus.training.config import ModelSettings
 from textus.training.extend import extended
@@ -38,107 +40,6 @@ MOST_TARGETS = 2**20
 """Targets that are measured at most, chosen evenly from all."""
 _BATCH_TOKENS = 8192
 """Tokens in a pass, whatever the length, unless one window is longer."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """The loss of tokens that have from `first` to `last` tokens of the window before them."""
-
-    first: int
-    last: int
-    loss: float
-    error: float
-    tokens: int
-
-
-@dataclass(frozen=True)
-class Length:
-    """What windows of one length came to."""
-
-    context: int
-    loss: Score
-    bits_per_byte: Score
-    difference: float
-    """Its loss less that of the longest windows, on the same tokens."""
-    difference_error: float
-    """Standard error of that, paired."""
-    tokens_per_second: float
-    """Tokens read: two for each that is scored."""
-    cache_bytes: int
-    """What keys and values of so many tokens take when the model writes, for one text."""
-    peak_bytes: int
-    """The most memory of the passes; 0 where the system does not tell."""
-    is_extrapolated: bool
-    """Whether this is beyond what the model learnt to read."""
-    places: tuple[Place, ...]
-
-
-@dataclass(frozen=True)
-class Contexts:
-    """Windows of several lengths on the same tokens."""
-
-    lengths: tuple[Length, ...]
-    tokens: int
-    """Targets of each length."""
-    num_bytes: int
-    """What the targets stand for, in UTF-8."""
-    documents: int
-    """Those that were long enough."""
-    seconds: float
-    memory: str
-    """What the peak is of."""
-    note: str
-
-    @property
-    def scores(self) -> tuple[Score, ...]:
-        """Return all scores, the length in their names."""
-        return tuple(score for one in self.lengths for score in (one.loss, one.bits_per_byte))
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields for JSON."""
-        return {
-            "scores": [score.as_dict() for score in self.scores],
-            "lengths": [
-                {
-                    **{name: value for name, value in vars(one).items() if name not in ("loss", "bits_per_byte")},
-                    "loss": one.loss.value,
-                    "loss_error": one.loss.error,
-                    "bits_per_byte": one.bits_per_byte.value,
-                    "bits_per_byte_error": one.bits_per_byte.error,
-                    "places": [vars(place) for place in one.places],
-                }
-                for one in self.lengths
-            ],
-            "tokens": self.tokens,
-            "bytes": self.num_bytes,
-            "documents": self.documents,
-            "seconds": self.seconds,
-            "memory": self.memory,
-            "note": self.note,
-        }
-
-    def report(self) -> Report:
-        """Tell the same for people."""
-        names = ("context", "loss", "±", "to the longest", "±", "bits per byte", "±", "tokens/s", "cache MB", "peak MB")
-        rows = tuple(
-            (
-                f"{one.context}{' (extrapolated)' if one.is_extrapolated else ''}",
-                *(round(value, 4) for value in (one.loss.value, one.loss.error)),
-                *(f"{value:.4f}" for value in (one.difference, one.difference_error)),
-                *(round(value, 4) for value in (one.bits_per_byte.value, one.bits_per_byte.error)),
-                round(one.tokens_per_second),
-                one.cache_bytes / 1e6,
-                one.peak_bytes / 1e6 or "not known",
-            )
-            for one in self.lengths
-        )
-        lines = {f"{one.context} tokens": [(place.first, place.loss) for place in one.places] for one in self.lengths}
-        sections: list[tuple[str, Section]] = [
-            ("What context buys and what it costs", Table(names, rows)),
-            ("What these mean", Prose(f"{self.note}; {self.memory}")),
-            ("Loss by place", Chart("Loss by place in the window", "tokens before", "nats per token", lines, True)),
-        ]
-        return Report("Context", tuple(sections))
 
 
 def evaluate_contexts(
@@ -182,15 +83,24 @@ def evaluate_contexts(
 
 
 def stretched(model: Transformer, length: int) -> Transformer:
-    """Return the same weights in a network of a longer context, its positions stretched as training would stretch them.
+    """Return the same network with a longer context, its positions stretched as training would stretch them.
 
-    Raises `ConfigError` where the positions of the model cannot be.
+    It shares its weights with `model`. Raises `ConfigError` where the positions of the model cannot be stretched.
     """
     with torch.device("meta"):
-        longer = Transformer(extended(model.config, ModelSettings(), length))
-    longer.load_state_dict(model.own_parameters(), strict=False, assign=True)
-    longer.tie()
-    return longer.eval()
+        shape = Transformer(extended(model.config, ModelSettings(), length))
+    mine = model.own_parameters()
+    if any(name in mine and mine[name].shape != wanted.shape for name, wanted in shape.own_parameters().items()):
+        raise ConfigError(
+            f"the model has learnt {model.config.context_length} positions, and there are none beyond them",
+            hint=f"give lengths up to {model.config.context_length}",
+        )
+    longer = copy.copy(model)
+    longer.config = shape.config
+    for name, value in vars(shape).items():
+        if isinstance(value, Rotary):
+            setattr(longer, name, value)
+    return longer
 
 
 def cache_bytes(config: ModelConfig, length: int, width: int) -> int:

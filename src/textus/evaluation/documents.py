@@ -14,7 +14,7 @@ from textus.tokenizer.tokenizer import Tokenizer
 
 def frame(tokenizer: Tokenizer, document: Document) -> Measured:
     """Return a document as shards store it, with its size; `DataHash.of` the ids is the fingerprint of several."""
-    return np.array([tokenizer.end, *tokenizer.encode(document.text), tokenizer.end]), document.num_bytes
+    return np.array([tokenizer.begin, *tokenizer.encode(document.text), tokenizer.end]), document.num_bytes
 
 
 def split_documents(split: TokenSplit) -> Iterator[Measured]:

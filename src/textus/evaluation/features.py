@@ -93,12 +93,11 @@ def features(model: Transformer, rows: Sequence[Row], how: tuple[Pooled, ...], t
         for part in _batches(order, rows):
             tokens, documents = padded([rows[number].tokens for number in part], model.embedding.weight.device)
             states = layer_states(model, tokens, documents, reading)
-            for place, number in enumerate(part):
-                spans = np.array(rows[number].spans, np.int64)
-                where = slice(int(starts[number]), int(starts[number + 1]))
-                for layer, state in enumerate(states):
-                    for which, pooling in enumerate(how):
-                        values[layer, which, where] = _pooled(state[place], spans, pooling).cpu().numpy()
+            spans = _spans(rows, part)
+            where = np.concatenate([np.arange(starts[number], starts[number + 1]) for number in part])
+            for layer, state in enumerate(states):
+                for which, pooling in enumerate(how):
+                    values[layer, which, where] = _pooled(state, spans, pooling).cpu().numpy()
             task.advance(len(part))
     return Features(values, how, sum(one.cut for one in rows))
 
@@ -127,17 +126,23 @@ def _added(state: Tensor, more: Tensor | None) -> Tensor:
     return (state if more is None else state + more).float()
 
 
+def _spans(rows: Sequence[Row], part: Sequence[int]) -> Int[ndarray, "items 3"]:
+    """Return of each item of a batch its row there, its first token, and where it stops."""
+    found = [(place, *span) for place, number in enumerate(part) for span in rows[number].spans]
+    return np.array(found, np.int64)
+
+
 def _pooled(
-    states: Float[Tensor, "time hidden"], spans: Int[ndarray, "items 2"], pooling: Pooled
+    states: Float[Tensor, "batch time hidden"], spans: Int[ndarray, "items 3"], pooling: Pooled
 ) -> Float[Tensor, "items hidden"]:
-    first, stop = torch.from_numpy(spans).to(states.device).unbind(1)
+    places, first, stop = torch.from_numpy(spans).to(states.device).unbind(1)
     if pooling == "first":
-        return states[first]
+        return states[places, first]
     if pooling == "last":
-        return states[stop - 1]
+        return states[places, stop - 1]
     # sums so far, in double precision, since their differences are taken
-    sums = torch.nn.functional.pad(states.double().cumsum(0), (0, 0, 1, 0))
-    return ((sums[stop] - sums[first]) / (stop - first).unsqueeze(1)).float()
+    sums = torch.nn.functional.pad(states.double().cumsum(1), (0, 0, 1, 0))
+    return ((sums[places, stop] - sums[places, first]) / (stop - first).unsqueeze(1)).float()
 
 
 def _batches(order: Sequence[int], rows: Sequence[Row]) -> Iterator[list[int]]:

@@ -57,7 +57,7 @@ def likelihood(model: Transformer, tokenizer: Tokenizer, text: str, method: Meth
     Raises `ConfigError` where the model does not read as the method needs, and `InputError` for a text that is empty or
     longer than the context.
     """
-    tokens = [tokenizer.end, *tokenizer.encode(text)]
+    tokens = [tokenizer.begin, *tokenizer.encode(text)]
     if len(tokens) == 1:
         raise InputError("the text is empty, and has no likelihood", hint="give a text of one character at least")
     context = model.config.context_length
@@ -72,15 +72,17 @@ def likelihood(model: Transformer, tokenizer: Tokenizer, text: str, method: Meth
     return Likelihood(text, method, names, tuple(logprobs))
 
 
-def hidden_rows(tokens: Sequence[int], starts: Sequence[bool], mask: int, method: Method) -> list[list[int]]:
-    """Return, for each token but the first, the text with that token hidden, and with `word-l2r` its word's later ones.
+def hidden_rows(
+    tokens: Sequence[int], starts: Sequence[bool], mask: int, method: Method, first: int = 1
+) -> list[list[int]]:
+    """Return, for each token from `first` on, the text with it hidden, and with `word-l2r` the later ones of its word.
 
     >>> hidden_rows([0, 5, 6, 7], [True, True, False, True], 1, "word-l2r")
     [[0, 1, 1, 7], [0, 5, 1, 7], [0, 5, 6, 1]]
     """
     ends = np.append(np.flatnonzero(np.asarray(starts)), len(tokens))
     rows = []
-    for position in range(1, len(tokens)):
+    for position in range(first, len(tokens)):
         stop = position + 1
         if method == "word-l2r":
             stop = int(ends[np.searchsorted(ends, position, "right")])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import html
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +29,11 @@ class Coloured:
 
     def text(self) -> str:
         """Return the most surprising tokens, since a terminal has little room."""
-        return self._hardest().text()
+        return hardest([self.passage], self.tokenizer).text()
 
     def markdown(self) -> str:
         """Return the same."""
-        return self._hardest().markdown()
+        return hardest([self.passage], self.tokenizer).markdown()
 
     def html(self) -> str:
         """Return the text, each token with what stands behind its colour."""
@@ -44,34 +45,57 @@ class Coloured:
         """Return bits by token."""
         return [[self.tokenizer.token_text(one.token), one.bits] for one in self.passage.tokens]
 
-    def _hardest(self, most: int = 10) -> Table:
-        order = sorted(range(len(self.passage.tokens)), key=lambda place: -self.passage.tokens[place].bits)[:most]
-        rows = []
-        for place in order:
-            one = self.passage.tokens[place]
-            before = "".join(map(self._shown, self.passage.tokens[max(0, place - 6) : place])).replace("\n", "")
-            expected = self.tokenizer.token_text(one.alternatives[0][0]) if one.alternatives else ""
-            rows.append((place + 1, before[-30:], self.tokenizer.token_text(one.token), round(one.bits, 2), expected))
-        return Table(("token", "after", "stood", "bits", "expected"), tuple(rows))
-
     def _spans(self) -> Iterator[str]:
-        for one in self.passage.tokens:
+        for one, shown in zip(self.passage.tokens, shown_tokens(self.passage.tokens, self.tokenizer), strict=True):
             level = sum(one.bits >= step for step in STEPS)
             # a line break inside the attribute is one in what hovers
             told = html.escape("\n".join(self._told(one)), quote=True).replace("\n", "&#10;")
-            yield f'<span class="s{level}" title="{told}">{html.escape(self._shown(one))}</span>'
+            yield f'<span class="s{level}" title="{told}">{html.escape(shown)}</span>'
 
     def _told(self, one: Read) -> Iterator[str]:
         yield f"'{self.tokenizer.token_text(one.token)}'  {one.bits:.2f} bits, {2**-one.bits:.3%}"
         for other, share in one.alternatives:
             yield f"{share:.2%}  '{self.tokenizer.token_text(other)}'"
 
-    def _shown(self, one: Read) -> str:
-        """Return a token as it is read: line breaks and tabs marked, what cannot be shown escaped."""
-        if one.token == self.tokenizer.end:
-            return "⏹"
-        text = self.tokenizer.token_bytes(one.token).decode("utf-8", "backslashreplace")
-        return "".join(_SHOWN.get(c) or (c if c.isprintable() else c.encode("unicode_escape").decode()) for c in text)
+
+def shown_tokens(tokens: Sequence[Read], tokenizer: Tokenizer) -> Iterator[str]:
+    """Yield tokens as they are read: line breaks and tabs marked, what cannot be shown escaped.
+
+    A character that is cut over tokens stands where it is whole, and a dotted circle where it has only begun.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+    for one in tokens:
+        if one.token == tokenizer.end:
+            yield "⏹"
+            continue
+        text = decoder.decode(tokenizer.token_bytes(one.token))
+        marked = (_SHOWN.get(c) or (c if c.isprintable() else c.encode("unicode_escape").decode()) for c in text)
+        yield "".join(marked) or "◌"
+
+
+def hardest(passages: Sequence[Passage], tokenizer: Tokenizer, most: int = 15) -> Table:
+    """Return the most surprising tokens of passages, each with what stood before it."""
+    places = [(number, place) for number, passage in enumerate(passages) for place in range(len(passage.tokens))]
+    places.sort(key=lambda at: -passages[at[0]].tokens[at[1]].bits)
+    rows = []
+    for which, place in places[:most]:
+        tokens, passage = passages[which].tokens, passages[which]
+        *before, stood = shown_tokens(tokens[max(0, place - 8) : place + 1], tokenizer)
+        after = "".join(before).replace("\n", "")[-30:]
+        expected = tokenizer.token_text(tokens[place].alternatives[0][0]) if tokens[place].alternatives else ""
+        stood = stood.replace("\n", "")
+        rows.append((passage.source, place + 1, after, stood, round(tokens[place].bits, 2), expected))
+    return Table(("source", "token", "after", "stood", "bits", "expected"), tuple(rows))
+
+
+def summary(found: Surprise, tokenizer: Tokenizer) -> Report:
+    """Return what a terminal has room for."""
+    sections: list[tuple[str, Section]] = [
+        ("In all", Table.of(_totals(found))),
+        ("Most surprising", hardest(found.passages, tokenizer)),
+        ("What these mean", Prose(_meaning(found))),
+    ]
+    return Report("Surprise", tuple(sections))
 
 
 def page(found: Surprise, tokenizer: Tokenizer, model: str) -> Report:

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from textus.model import kernels
-from textus.model.cache import KeyValueCache
+from textus.model.cache import KeyValueCache, Memory
 from textus.model.config import ModelConfig
+from textus.model.family import TRAITS
 from textus.model.layers import Linear, RMSNorm, joined
 from textus.model.rotary import Rotation, rotate
 
@@ -44,11 +45,12 @@ class Attention(nn.Module):
         self.head_size = config.head_size
         self.num_heads = config.num_heads
         queries, keys = config.num_heads * config.head_size, config.num_kv_heads * config.head_size
+        biases = TRAITS[config.family].biases
         # apart, so that each matrix keeps its name; `project` joins them where that is faster
-        self.query = Linear(config.hidden_size, queries)
-        self.key = Linear(config.hidden_size, keys)
-        self.value = Linear(config.hidden_size, keys)
-        self.output = Linear(queries, config.hidden_size)
+        self.query = Linear(config.hidden_size, queries, biases != "none")
+        self.key = Linear(config.hidden_size, keys, biases != "none")
+        self.value = Linear(config.hidden_size, keys, biases != "none")
+        self.output = Linear(queries, config.hidden_size, biases == "all")
         self.query_norm = RMSNorm(config.head_size, config.norm_epsilon)
         self.key_norm = RMSNorm(config.head_size, config.norm_epsilon)
 
@@ -57,7 +59,7 @@ class Attention(nn.Module):
         x: Float[Tensor, "batch time hidden"],
         rotation: Rotation,
         sight: Sight,
-        cache: KeyValueCache | None,
+        cache: KeyValueCache | Memory | None,
     ) -> Float[Tensor, "batch time hidden"]:
         """Return what each position gathers from those it sees."""
         parts = self.query, self.key, self.value
@@ -79,18 +81,24 @@ class Attention(nn.Module):
         value: Float[Tensor, "batch time kv_heads head"],
         rotation: Rotation,
         sight: Sight,
-        cache: KeyValueCache | None,
+        cache: KeyValueCache | Memory | None,
     ) -> Float[Tensor, "batch time heads*head"]:
         dtype = value.dtype
-        query, key = (rotate(part, rotation, dtype).transpose(1, 2) for part in self._normed(query, key))
+        query, key = (self._turned(part, rotation, dtype).transpose(1, 2) for part in self._normed(query, key))
         value = value.transpose(1, 2)
-        if cache is not None:
+        if isinstance(cache, KeyValueCache):
             key, value = cache.append(self.layer, key, value)
+        elif cache is not None:
+            return cache.attend(self.layer, query, key, value).transpose(1, 2).flatten(2)
         return attend(query, key, value, sight.bias, sight.causal).transpose(1, 2).flatten(2)
 
     def _normed(self, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
         """Return queries and keys as they are before they are turned, in float32."""
         return self.query_norm(query, torch.float32), self.key_norm(key, torch.float32)
+
+    def _turned(self, x: Tensor, rotation: Rotation, dtype: torch.dtype) -> Tensor:
+        """Return queries or keys turned by their positions."""
+        return rotate(x, rotation, dtype)
 
 
 def attend(
@@ -129,6 +137,23 @@ def document_bias(
 def causal_bias(time: int, keys: int, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "1 1 time keys"]:
     """Let each of the last `time` positions of `keys` see itself and what stands before it."""
     seen = torch.ones(time, keys, dtype=torch.bool, device=device).tril(keys - time)
+    return _as_bias(seen, dtype)[None, None]
+
+
+def near_bias(
+    time: int, keys: int, window: int, causal: bool, device: torch.device, dtype: torch.dtype
+) -> Float[Tensor, "1 1 time keys"]:
+    """Let each of the last `time` positions of `keys` see what is near: of `window` positions its own is the last.
+
+    Where both sides are seen, half a `window` on each, its own position besides.
+
+    >>> near_bias(3, 3, 2, causal=True, device=torch.device("cpu"), dtype=torch.float32)[0, 0]
+    tensor([[0., -inf, -inf],
+            [0., 0., -inf],
+            [-inf, 0., 0.]])
+    """
+    behind = torch.arange(keys - time, keys, device=device)[:, None] - torch.arange(keys, device=device)
+    seen = (behind >= 0) & (behind < window) if causal else behind.abs() <= window // 2
     return _as_bias(seen, dtype)[None, None]
 
 

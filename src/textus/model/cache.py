@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from textus.model.config import ModelConfig
+
+
+class Memory(Protocol):
+    """Keep keys and values of texts that have nothing in common, and say what each of their tokens gathers.
+
+    `Transformer.encode_at` lays tokens of any texts end to end; only the memory knows which belongs where.
+    """
+
+    def attend(
+        self,
+        layer: int,
+        query: Float[Tensor, "1 heads tokens head"],
+        keys: Float[Tensor, "1 kv_heads tokens head"],
+        values: Float[Tensor, "1 kv_heads tokens head"],
+    ) -> Float[Tensor, "1 heads tokens head"]:
+        """Keep one layer's new keys and values, and average for each query the values that it sees."""
+        ...
 
 
 class KeyValueCache:
@@ -64,6 +83,13 @@ class KeyValueCache:
         """Forget all but the first `length` positions."""
         assert 0 <= length <= self._length, f"cannot crop {self._length} positions to {length}"
         self._length = length
+
+    def begin_with(self, other: KeyValueCache, rows: Int[Tensor, " rows"]) -> None:
+        """Take over what another cache holds of these rows, into one of as many rows that holds nothing yet."""
+        assert not self._length and self.batch == len(rows) and self.capacity >= other.length
+        for mine, theirs in ((self._keys, other._keys), (self._values, other._values)):
+            mine[:, :, :, : other.length] = theirs[:, :, :, : other.length].index_select(1, rows)
+        self._length = other.length
 
     def select(self, rows: Int[Tensor, " rows"]) -> None:
         """Keep these rows, in this order; a row may be named twice, as beams do."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from textus.config import Count, Natural, Positive, Range, Settings
+from textus.config import Count, Natural, NonNegative, Positive, Range, Settings
 from textus.errors import ConfigError
+from textus.model.family import TRAITS, Family
 
-Scaling = Literal["none", "linear", "yarn"]
+Scaling = Literal["none", "linear", "yarn", "llama3"]
+LEARNT_FIRST = ("yarn", "llama3")
+"""Scalings that need to know which context the weights learnt first."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class ModelConfig(Settings):
     rope_factor: Annotated[float, Range(1)] = 1.0
     """How many times longer the context is."""
     rope_original_context: Natural = 0
-    """With `yarn`: the context that the weights learnt first."""
+    """With `yarn` and `llama3`: the context that the weights learnt first."""
     norm_epsilon: Positive = 1e-6
     """What is added to a mean square before its root is taken."""
     tied_embeddings: bool = True
@@ -47,8 +50,21 @@ class ModelConfig(Settings):
     """Whether a position sees only what stands before it, or both sides."""
     prediction_offset: Literal[0, 1] = 1
     """1: the state at i-1 predicts token i; 0: the state at i does."""
-    family: Literal["qwen3", "modernbert"] = "qwen3"
-    """Whose parts the blocks are made of; `modernbert` reads both ways and predicts a hidden token in its place."""
+    family: Family = "qwen3"
+    """Whose parts the blocks are made of (`model/family.py`); encoders read both ways and predict a hidden token in its
+    place."""
+    window: Natural = 0
+    """How many positions a local layer sees, its own among them; an encoder's half of them to each side. 0: all do."""
+    first_local: Natural = 0
+    """With `window`: the first layer that is local."""
+    global_every: Natural = 0
+    """With `window`: every so many layers, from the first on, one sees all; 0: none."""
+    local_rope_theta: NonNegative = 0.0
+    """With `window`: the base of the rotary wavelengths of local layers; 0: as of the others."""
+    token_types: Natural = 0
+    """How many kinds of token the embedding tells apart (BERT's); every token is of the first."""
+    head_bias: bool = False
+    """Whether each token of the vocabulary has a number that is added to its logit."""
     reads_both_ways: bool = False
     """Whether a causal model was trained to read both sides too, when it is told to."""
     dropout: Annotated[float, Range(0, 1, open_high=True)] = 0.0
@@ -61,34 +77,51 @@ class ModelConfig(Settings):
                 f"ModelConfig: {self.num_heads} heads cannot share {self.num_kv_heads} key and value heads evenly",
                 hint=f"num_kv_heads must divide num_heads: one of {_divisors(self.num_heads)}",
             )
-        if self.head_size % 2:
+        if self.head_size % 2 and TRAITS[self.family].positions == "rotary":
             raise ConfigError(
                 f"ModelConfig: `head_size` must be even, since rotary positions turn pairs; got {self.head_size}",
                 hint=f"head_size={self.head_size + 1}",
             )
-        if self.rope_scaling == "yarn" and (not self.rope_original_context or self.rope_theta <= 1):
+        if self.rope_scaling in LEARNT_FIRST and (not self.rope_original_context or self.rope_theta <= 1):
             raise ConfigError(
-                "ModelConfig: `rope_scaling` yarn needs `rope_original_context`, and a `rope_theta` above 1",
+                f"ModelConfig: `rope_scaling` {self.rope_scaling} needs `rope_original_context`, and a `rope_theta` "
+                "above 1",
                 hint="set the context that the weights learnt first, or rope_scaling=none",
             )
-        if self.family == "modernbert":
-            self._check_encoder()
+        self._check_family()
 
-    def _check_encoder(self) -> None:
-        """Refuse what a ModernBERT cannot be."""
+    def _check_family(self) -> None:
+        """Refuse what a model of the family cannot be."""
+        traits = TRAITS[self.family]
         wrong = {
-            "attention": self.attention != "bidirectional",
-            "prediction_offset": self.prediction_offset != 0,
-            "num_kv_heads": self.num_kv_heads != self.num_heads,
-            "head_size": self.num_heads * self.head_size != self.hidden_size,
+            "attention": traits.is_encoder and self.attention != "bidirectional",
+            "prediction_offset": traits.is_encoder and self.prediction_offset != 0,
+            "num_kv_heads": not traits.shares_heads and self.num_kv_heads != self.num_heads,
+            "head_size": not traits.shares_heads and self.num_heads * self.head_size != self.hidden_size,
         }
         names = [name for name, is_wrong in wrong.items() if is_wrong]
         if names:
             raise ConfigError(
-                f"ModelConfig: a model of the ModernBERT shape cannot have {names[0]}={getattr(self, names[0])}: its "
-                f"{self.num_heads} heads have keys and values of their own, and share {self.hidden_size} numbers",
+                f"ModelConfig: a model of the {traits.name} shape cannot have {names[0]}={getattr(self, names[0])}: "
+                f"its {self.num_heads} heads have keys and values of their own, and share {self.hidden_size} numbers",
                 hint="change the heads, or train with objective.prediction_offset=1, which has another shape",
             )
+
+    @property
+    def hides_what_is_far(self) -> bool:
+        """Tell whether a layer sees less than the whole context."""
+        return 0 < self.window < self.context_length and any(map(self.is_local, range(self.num_layers)))
+
+    def is_local(self, layer: int) -> bool:
+        """Tell whether a layer sees only what is near.
+
+        >>> shape = dict(vocab_size=9, num_layers=4, hidden_size=8, num_heads=1, num_kv_heads=1, head_size=8)
+        >>> config = ModelConfig(**shape, intermediate_size=8, context_length=64, window=16, global_every=3)
+        >>> [config.is_local(layer) for layer in range(4)]
+        [False, True, True, False]
+        """
+        is_global = layer < self.first_local or (self.global_every and not layer % self.global_every)
+        return bool(self.window) and not is_global
 
     @property
     def readings(self) -> tuple[Literal["causal", "bidirectional"], ...]:
@@ -98,10 +131,8 @@ class ModelConfig(Settings):
     def num_parameters(self) -> int:
         """Count every trainable number once."""
         tables = 1 if self.tied_embeddings else 2
-        norms = self.num_layers * (2 * self.hidden_size + 2 * self.head_size) + self.hidden_size
-        if self.family == "modernbert":
-            norms = (2 * self.num_layers + 2) * self.hidden_size
-        return self._layer_matrices() + tables * self.vocab_size * self.hidden_size + norms
+        rows = self.token_types + (self.context_length if TRAITS[self.family].positions == "learned" else 0)
+        return self._layer_matrices() + (tables * self.vocab_size + rows) * self.hidden_size + self._vectors()
 
     def num_matmul_parameters(self) -> int:
         """Count the numbers that every token is multiplied with: the blocks' matrices and the head, tied or not."""
@@ -117,10 +148,29 @@ class ModelConfig(Settings):
         return 6 * self.num_matmul_parameters() + attention // (2 if self.attention == "causal" else 1)
 
     def _layer_matrices(self) -> int:
-        queries, keys = self.num_heads * self.head_size, self.num_kv_heads * self.head_size
+        traits = TRAITS[self.family]
+        queries, keys = self._widths()
         attention = self.hidden_size * (2 * queries + 2 * keys)
-        head = self.hidden_size**2 if self.family == "modernbert" else 0
-        return self.num_layers * (attention + 3 * self.hidden_size * self.intermediate_size) + head
+        feed_forward = (3 if traits.is_gated else 2) * self.hidden_size * self.intermediate_size
+        head = self.hidden_size**2 if traits.is_encoder else 0
+        return self.num_layers * (attention + feed_forward) + head
+
+    def _vectors(self) -> int:
+        """Count the numbers of norms and biases."""
+        traits = TRAITS[self.family]
+        queries, keys = self._widths()
+        # two a layer, and around the blocks an encoder's embedding and head have one, and the end where it is normed
+        norms = 2 * self.num_layers - (not traits.norms_first) + 2 * traits.is_encoder + (not traits.norms_behind)
+        size = norms * self.hidden_size * (2 if traits.biases == "all" else 1)
+        layer = 2 * self.head_size if traits.query_norms else 0
+        layer += 0 if traits.biases == "none" else queries + 2 * keys
+        if traits.biases == "all":
+            layer += 2 * self.hidden_size + self.intermediate_size
+            size += self.hidden_size if traits.is_encoder else 0
+        return size + self.num_layers * layer + (self.vocab_size if self.head_bias else 0)
+
+    def _widths(self) -> tuple[int, int]:
+        return self.num_heads * self.head_size, self.num_kv_heads * self.head_size
 
 
 def _divisors(number: int) -> list[int]:

@@ -17,12 +17,15 @@ from torch import Tensor, nn
 from textus.config import Settings
 from textus.errors import ConfigError
 from textus.model.config import ModelConfig
+from textus.model.family import TRAITS, Family
 from textus.model.kernels import Starts
 from textus.model.layers import Bias, Linear, Role
 from textus.model.pooling import Pooling, pool
 from textus.model.transformer import Transformer
 
 Task = Literal["classify", "tag", "embed"]
+HEADED: tuple[Family, ...] = ("qwen3", "llama", "mistral", "qwen2", "modernbert")
+"""Families whose heads for labels are a matrix alone in transformers, and so can be written."""
 _SPREAD = 0.02
 
 
@@ -72,14 +75,14 @@ class Headed(Transformer):
     """
 
     def __init__(self, config: ModelConfig, task: TaskConfig, seed: int = 0) -> None:
-        # there is no second table to tie or not to tie
-        super().__init__(replace(config, tied_embeddings=True), seed)
+        # there is no second table to tie or not to tie, and nothing to add a bias to
+        super().__init__(replace(config, tied_embeddings=True, head_bias=False), seed)
         self.task = task
         self.head: Any = NoVocabulary()
         self.classifier: nn.Module | None = None
         self.classifier_bias: Bias | None = None
         if task.task == "embed":
-            if config.family == "modernbert":
+            if self.traits.is_encoder:
                 del self.head_transform
             return
         self.classifier = Linear(config.hidden_size, len(task.labels))
@@ -93,7 +96,12 @@ class Headed(Transformer):
 
     @classmethod
     def over(cls, base: Transformer, task: TaskConfig, seed: int, dropout: float) -> Headed:
-        """Put a new head on a copy of a trained model."""
+        """Put a new head on a copy of a trained model; raise `ConfigError` for a family that has none of this kind."""
+        if base.config.family not in HEADED:
+            raise ConfigError(
+                f"a {base.traits.name} model cannot be given a head for labels or vectors",
+                hint=f"begin with one of these: {', '.join(TRAITS[family].name for family in HEADED)}",
+            )
         made = cls(replace(base.config, dropout=dropout), task, seed)
         theirs, mine = base.state_dict(), made.state_dict()
         made.load_state_dict({name: theirs.get(name, value) for name, value in mine.items()})
@@ -129,4 +137,4 @@ class Headed(Transformer):
 
 def has_bias(config: ModelConfig, task: TaskConfig) -> bool:
     """Tell whether the labels have a bias each: transformers' Qwen3 has none where it classifies texts."""
-    return config.family == "modernbert" or task.task == "tag"
+    return TRAITS[config.family].is_encoder or task.task == "tag"

@@ -18,10 +18,10 @@ Role = Literal["matrix", "embedding", "head", "norm"]
 
 
 class Linear(nn.Linear):
-    """Multiply by a matrix: no bias, and no first values of its own (`Transformer.initialise` draws them)."""
+    """Multiply by a matrix: no bias unless asked, and no first values (`Transformer.initialise` draws them)."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, bias=False)
+    def __init__(self, inputs: int, outputs: int, bias: bool = False) -> None:
+        super().__init__(inputs, outputs, bias)
 
     def reset_parameters(self) -> None:
         """Leave the memory as it is."""
@@ -60,17 +60,18 @@ class RMSNorm(nn.Module):
 
 
 class LayerNorm(nn.Module):
-    """Subtract the mean, divide by the standard deviation and scale, in float32; no bias."""
+    """Subtract the mean, divide by the standard deviation and scale, in float32; no bias unless asked."""
 
-    def __init__(self, size: int, epsilon: float) -> None:
+    def __init__(self, size: int, epsilon: float, *, bias: bool = False) -> None:
         super().__init__()
         self.epsilon = epsilon
         self.weight = nn.Parameter(torch.ones(size))
+        self.bias = nn.Parameter(torch.zeros(size)) if bias else None
 
     def forward(self, x: Float[Tensor, "*rows size"], dtype: torch.dtype) -> Float[Tensor, "*rows size"]:
         """Return the normed rows as `dtype`."""
-        weight = self.weight.float()
-        return functional.layer_norm(x.float(), weight.shape, weight, None, self.epsilon).to(dtype)
+        weight, bias = self.weight.float(), None if self.bias is None else self.bias.float()
+        return functional.layer_norm(x.float(), weight.shape, weight, bias, self.epsilon).to(dtype)
 
 
 class FeedForward(nn.Module):
@@ -93,15 +94,16 @@ class FeedForward(nn.Module):
 
 def joined(x: Float[Tensor, "*rows inputs"], matrices: Sequence[nn.Module]) -> Float[Tensor, "*rows outputs"]:
     """Multiply `x` by all matrices in one product: a GPU reads `x` once then, and gets its gradient at once."""
-    if any(type(matrix) is not Linear for matrix in matrices):  # someone has put something in their place
+    # someone has put something in their place, or they add a bias
+    if any(type(matrix) is not Linear or matrix.bias is not None for matrix in matrices):
         return torch.cat([matrix(x) for matrix in matrices], -1)
     dtype = compute_dtype(x)
     return functional.linear(x, torch.cat([matrix.get_parameter("weight").to(dtype) for matrix in matrices]))
 
 
-def role(module: nn.Module) -> Role:
-    """Say what the weight of a module is for; the head is told apart by its owner."""
-    if isinstance(module, RMSNorm | LayerNorm | Bias):
+def role(module: nn.Module, name: str = "weight") -> Role:
+    """Say what a parameter of a module is for; a bias counts as a norm, and the head is told apart by its owner."""
+    if name == "bias" or isinstance(module, RMSNorm | LayerNorm | Bias):
         return "norm"
     if isinstance(module, Embedding):
         return "embedding"

@@ -5,7 +5,7 @@ query and a key then depends on their distance only, so documents that share a w
 
 A model that learnt a short context meets angles in a longer one that it never saw. `linear` scaling turns every pair
 slower (Chen et al. 2023, arXiv 2306.15595), `yarn` only those pairs that had not yet gone round in the short context
-(Peng et al. 2023, arXiv 2309.00071).
+(Peng et al. 2023, arXiv 2309.00071), and so does `llama3` with other borders (Llama 3.1's; arXiv 2407.21783).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from textus.model.config import ModelConfig
@@ -23,6 +23,8 @@ Rotation = tuple[Float[Tensor, "time 1 half"], Float[Tensor, "time 1 half"]]
 _MOST_TURNS, _LEAST_TURNS = 32, 1
 """Pairs that turn more often than the first in the context that was learnt are left alone by YaRN, and those that turn
 less often than the second are slowed in full: the values of its paper, and of transformers and vLLM."""
+LLAMA3_TURNS = 1, 4
+"""The same borders of Llama 3: pairs that turn less often than the first are slowed in full."""
 
 
 class Rotary:
@@ -34,10 +36,18 @@ class Rotary:
 
     def at(self, start: int, stop: int, device: torch.device) -> Rotation:
         """Return the rotation of the positions from `start` to `stop`."""
+        cosine, sine = self._all(device)
+        return cosine[start:stop], sine[start:stop]
+
+    def of(self, positions: Int[Tensor, " time"]) -> Rotation:
+        """Return the rotation of any positions."""
+        cosine, sine = self._all(positions.device)
+        return cosine.index_select(0, positions), sine.index_select(0, positions)
+
+    def _all(self, device: torch.device) -> Rotation:
         if device not in self._tables:
             self._tables[device] = self._table(device)
-        cosine, sine = self._tables[device]
-        return cosine[start:stop], sine[start:stop]
+        return self._tables[device]
 
     def _table(self, device: torch.device) -> Rotation:
         config = self._config
@@ -49,6 +59,8 @@ class Rotary:
             elif config.rope_scaling == "yarn":
                 found = yarn(found, config.rope_theta, config.rope_factor, config.rope_original_context)
                 scale = sharpening(config.rope_factor)
+            elif config.rope_scaling == "llama3":
+                found = llama3(found, config.rope_factor, config.rope_original_context)
             return angles(found, config.context_length, device, scale)
 
 
@@ -78,6 +90,20 @@ def yarn(
     last = min(math.ceil(pair(_LEAST_TURNS)), 2 * half - 1)
     slowed = ((torch.arange(half, dtype=torch.float32) - first) / ((last - first) or 0.001)).clamp(0, 1)
     return frequency / factor * slowed + frequency * (1 - slowed)
+
+
+def llama3(frequency: Float[Tensor, " half"], factor: float, original_context: int) -> Float[Tensor, " half"]:
+    """Slow down the pairs that turn less than once in `original_context` by `factor`, those of 4 turns not at all.
+
+    Between them the change grows evenly with the number of turns.
+
+    >>> llama3(frequencies(8, 100.0), 8.0, 64)
+    tensor([1.0000, 0.2444, 0.0130, 0.0040])
+    """
+    least, most = LLAMA3_TURNS
+    turns = frequency * (original_context / (2 * math.pi))
+    kept = ((turns - least) / (most - least)).clamp(0, 1)
+    return frequency * (kept + (1 - kept) / factor)
 
 
 def sharpening(factor: float) -> float:

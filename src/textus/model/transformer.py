@@ -1,27 +1,30 @@
 """The network: one transformer that reads left to right or both ways.
 
 The shape is Qwen3's (arXiv 2505.09388): blocks of attention and feed-forward, each behind a root mean square norm,
-norms on queries and keys before rotary positions, gated feed-forward, shared key and value heads, no biases. An encoder
-has ModernBERT's, whose parts are in `encoder`.
+norms on queries and keys before rotary positions, gated feed-forward, shared key and value heads, no biases. What other
+families have in the place of these is said in `family` and made in `parts`.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from textus.model import parts
+from textus.model.adapter import INSIDE
 from textus.model.aids import Aids
-from textus.model.attention import Attention, Sight, causal_bias, document_bias
-from textus.model.cache import KeyValueCache
+from textus.model.attention import Bias, Sight, causal_bias, document_bias, near_bias
+from textus.model.cache import KeyValueCache, Memory
 from textus.model.config import ModelConfig
-from textus.model.encoder import EncoderBlock, HeadTransform
+from textus.model.family import TRAITS
 from textus.model.kernels import Starts, packs
-from textus.model.layers import Embedding, FeedForward, LayerNorm, Linear, RMSNorm, Role, role
+from textus.model.layers import Embedding, Linear, Role, role
 from textus.model.output import ModelOutput
 from textus.model.precision import compute_dtype
 from textus.model.rotary import Rotary, Rotation
@@ -37,11 +40,13 @@ class Block(nn.Module):
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
-        self.attention_norm = RMSNorm(config.hidden_size, config.norm_epsilon)
-        self.attention = Attention(config, layer)
-        self.feed_forward_norm = RMSNorm(config.hidden_size, config.norm_epsilon)
-        self.feed_forward = FeedForward(config.hidden_size, config.intermediate_size)
+        has_norm = layer or TRAITS[config.family].norms_first
+        self.attention_norm = parts.norm(config) if has_norm else parts.Unnormed()
+        self.attention = parts.attention(config, layer)
+        self.feed_forward_norm = parts.norm(config)
+        self.feed_forward = parts.feed_forward(config)
         self.dropout = config.dropout
+        self.is_local = config.is_local(layer)
 
     def forward(
         self,
@@ -49,8 +54,8 @@ class Block(nn.Module):
         added: Float[Tensor, "batch time hidden"] | None,
         rotation: Rotation,
         sight: Sight,
-        cache: KeyValueCache | None,
-    ) -> tuple[Float[Tensor, "batch time hidden"], Float[Tensor, "batch time hidden"]]:
+        cache: KeyValueCache | Memory | None,
+    ) -> tuple[Float[Tensor, "batch time hidden"], Float[Tensor, "batch time hidden"] | None]:
         """Return the state and what is still to be added to it, as they are taken.
 
         The sum is left to whoever reads the state next, so that a compiler joins it with the norm that follows.
@@ -64,6 +69,24 @@ class Block(nn.Module):
         return functional.dropout(x, self.dropout, self.training) if self.dropout else x
 
 
+class NormsBehindBlock(Block):
+    """Norm the state whenever attention or feed-forward has added to it, as BERT does."""
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch time hidden"],
+        added: Float[Tensor, "batch time hidden"] | None,
+        rotation: Rotation,
+        sight: Sight,
+        cache: KeyValueCache | Memory | None,
+    ) -> tuple[Float[Tensor, "batch time hidden"], None]:
+        """Return the state; nothing is left to be added to it."""
+        dtype = compute_dtype(x)
+        x = x if added is None else x + added
+        x = self.attention_norm(x + self._drop(self.attention(x.to(dtype), rotation, sight, cache)), x.dtype)
+        return self.feed_forward_norm(x + self._drop(self.feed_forward(x.to(dtype))), x.dtype), None
+
+
 class Transformer(nn.Module):
     """Turn tokens into states and states into logits.
 
@@ -73,19 +96,25 @@ class Transformer(nn.Module):
     def __init__(self, config: ModelConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
+        self.traits = traits = TRAITS[config.family]
         self.embedding = Embedding(config.vocab_size, config.hidden_size)
-        is_encoder = config.family == "modernbert"
-        block, norm = (EncoderBlock, LayerNorm) if is_encoder else (Block, RMSNorm)
-        if is_encoder:
-            self.embedding_norm = LayerNorm(config.hidden_size, config.norm_epsilon)
-            self.head_transform = HeadTransform(config)
+        if traits.positions == "learned":
+            self.positions = Embedding(config.context_length, config.hidden_size)
+        if config.token_types:
+            self.token_types = Embedding(config.token_types, config.hidden_size)
+        if traits.is_encoder:
+            self.embedding_norm = parts.norm(config)
+            self.head_transform = parts.HeadTransform(config)
+        block = NormsBehindBlock if traits.norms_behind else Block
         self.blocks = nn.ModuleList(block(config, layer) for layer in range(config.num_layers))
-        self.norm = norm(config.hidden_size, config.norm_epsilon)
-        self.head = Linear(config.hidden_size, config.vocab_size)
+        self.norm = parts.Unnormed() if traits.norms_behind else parts.norm(config)
+        self.head = Linear(config.hidden_size, config.vocab_size, config.head_bias)
         self.tie()
         self.aids: Aids | None = None
         """What only training has, beside the model."""
         self._rotary = Rotary(config)
+        near: dict[str, Any] = {"rope_theta": config.local_rope_theta, "rope_scaling": "none"}
+        self._near_rotary = Rotary(replace(config, **near)) if config.local_rope_theta else self._rotary
         self.initialise(seed)
 
     def tie(self) -> None:
@@ -95,14 +124,17 @@ class Transformer(nn.Module):
 
     @torch.no_grad()
     def initialise(self, seed: int) -> None:
-        """Draw all weights anew: normal, 0.02 wide, `0.02 / sqrt(2 layers)` into the residual stream; norms are 1."""
+        """Draw all weights anew: normal, 0.02 wide, `0.02 / sqrt(2 layers)` into the residual stream.
+
+        Norms are 1, biases 0.
+        """
         generator = torch.Generator().manual_seed(seed)
         narrow = _SPREAD / math.sqrt(2 * self.config.num_layers)
         for name, parameter in self.named_parameters():
             if parameter.is_meta:
                 continue
             if parameter.dim() < 2:
-                parameter.fill_(1)
+                parameter.fill_(0 if name.endswith("bias") else 1)
                 continue
             spread = narrow if name.endswith(("output.weight", "down.weight")) else _SPREAD
             parameter.copy_(torch.empty(parameter.shape).normal_(0, spread, generator=generator))
@@ -141,9 +173,10 @@ class Transformer(nn.Module):
         )
         causal = (self.config.attention if attention == "config" else attention) == "causal"
         assert cache is None or (causal and documents is None), "a cache holds one document, read left to right"
-        x, added = self._embed(tokens)
-        # the kernel without a mask norms queries and keys, which an encoder does not
-        fits = self.config.family == "qwen3" and packs(x, self.config.head_size)
+        places = _places(tokens, documents, start) if self.traits.positions == "learned" else None
+        x, added = self._embed(tokens, places)
+        # the kernel without a mask norms queries and keys, which other families do not
+        fits = self.traits.query_norms and packs(x, self.config.head_size)
         if documents is None or starts is None or not fits:
             starts = None
         bias: Tensor | None = None
@@ -154,16 +187,44 @@ class Transformer(nn.Module):
         rotation = self._rotary.at(start, start + time, x.device)
         # a single new position sees everything, so it needs no mask
         sight = Sight(bias, causal and not start, starts)
+        near = self._near(sight, start, time, causal, x) if self.config.window else (rotation, sight)
         for block in self.blocks:
-            x, added = block(x, added, rotation, sight, cache)
+            x, added = block(x, added, *(near if block.is_local else (rotation, sight)), cache)
         if cache is not None:
             cache.advance(time)
         return self.finish(x, added)
 
-    def _embed(self, tokens: Int[Tensor, "batch time"]) -> tuple[Tensor, Tensor | None]:
-        """Return the first state, and what is still to be added to it."""
+    def encode_at(
+        self, tokens: Int[Tensor, " tokens"], positions: Int[Tensor, " tokens"], memory: Memory
+    ) -> Float[Tensor, "tokens hidden"]:
+        """Return the last states of tokens of any texts, each at its position in its own; `memory` holds the texts."""
+        assert not self.config.hides_what_is_far, "a memory shows every layer the whole text"
+        x, added = self._embed(tokens[None], positions[None])
+        rotation, sight = self._rotary.of(positions), Sight(None, True)
+        for block in self.blocks:
+            x, added = block(x, added, rotation, sight, memory)
+        return self.finish(x, added)[0]
+
+    def _near(self, sight: Sight, start: int, time: int, causal: bool, x: Tensor) -> tuple[Rotation, Sight]:
+        """Return by what the positions of local layers turn, and what they see."""
+        rotation = self._near_rotary.at(start, start + time, x.device)
+        reach = self.config.window if causal else self.config.window // 2 + 1
+        if start + time <= reach:  # everything is near
+            return rotation, sight
+        bias: Bias = near_bias(time, start + time, self.config.window, causal, x.device, compute_dtype(x))
+        return rotation, Sight(bias if sight.bias is None else bias + sight.bias, sight.causal)
+
+    def _embed(
+        self, tokens: Int[Tensor, "batch time"], places: Int[Tensor, "#batch time"] | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the first state, and what is still to be added to it; `places` are needed where they are learnt."""
         x = self.embedding(tokens)
-        if self.config.family == "modernbert":
+        if self.config.token_types:
+            x = x + self.token_types.weight[0]
+        if self.traits.positions == "learned":
+            assert places is not None, "the rows of learnt positions are a part of the first state"
+            x = x + self.positions(places)
+        if self.traits.is_encoder:
             x = self.embedding_norm(x, torch.float32)
         if self.config.dropout:
             x = functional.dropout(x, self.config.dropout, self.training)
@@ -182,10 +243,24 @@ class Transformer(nn.Module):
 
     def before_head(self, states: Float[Tensor, "*rows hidden"]) -> Float[Tensor, "*rows hidden"]:
         """Return what the head's matrix is multiplied with: of most models, the states themselves."""
-        if self.config.family != "modernbert":
+        if not self.traits.is_encoder:
             return states
         transformed: Tensor = self.head_transform(states)
         return transformed
+
+    def as_product(
+        self, states: Float[Tensor, "rows hidden"]
+    ) -> tuple[Float[Tensor, "rows width"], Float[Tensor, "vocab width"]]:
+        """Return rows and a matrix whose products are the logits: a head's bias is a column, which meets a 1."""
+        rows = self.before_head(states)
+        bias: Tensor | None = self.head.bias
+        if bias is None:
+            return rows, self.head.weight
+        return torch.cat([rows, torch.ones_like(rows[:, :1])], 1), torch.cat([self.head.weight, bias[:, None]], 1)
+
+    def rotation(self, device: torch.device | str) -> Rotation:
+        """Return cosines and sines of every position of the context."""
+        return self._rotary.at(0, self.config.context_length, torch.device(device))
 
     def new_cache(self, batch: int) -> KeyValueCache:
         """Return an empty cache for `batch` rows of the whole context."""
@@ -193,11 +268,28 @@ class Transformer(nn.Module):
         return KeyValueCache(self.config, batch, self.config.context_length, weight.device, compute_dtype(weight))
 
     def own_parameters(self) -> dict[str, nn.Parameter]:
-        """Return the parameters that make the model, each once, without those of the aids."""
-        return {name: value for name, value in self.named_parameters() if not name.startswith("aids.")}
+        """Return the parameters that make the model, each once, without those of aids and adapters."""
+        beside = self.beside_parameters()
+        return {name: value for name, value in self.named_parameters() if name not in beside}
+
+    def beside_parameters(self) -> dict[str, nn.Parameter]:
+        """Return the parameters of the aids, and of adapters."""
+        return {name: value for name, value in self.named_parameters() if name.startswith("aids.") or INSIDE in name}
 
     def parameter_roles(self) -> dict[str, Role]:
         """Say of each parameter what it is for; a head that is tied is an embedding."""
         owners = dict(self.named_modules())
-        roles = {name: role(owners[name.rpartition(".")[0]]) for name, _ in self.named_parameters()}
+        parted = ((name, *name.rpartition(".")[::2]) for name, _ in self.named_parameters())
+        roles = {name: role(owners[owner], kind) for name, owner, kind in parted}
         return roles | ({"head.weight": "head"} if "head.weight" in roles else {})
+
+
+def _places(
+    tokens: Int[Tensor, "batch time"], documents: Int[Tensor, "batch time"] | None, start: int
+) -> Int[Tensor, "#batch time"]:
+    """Count the positions of each document from 0, and those of a row from `start` where it is one document."""
+    places = torch.arange(start, start + tokens.shape[1], device=tokens.device)[None]
+    if documents is None:
+        return places
+    begins = functional.pad(documents[:, 1:] != documents[:, :-1], (1, 0), value=True)
+    return places - places.where(begins, 0).cummax(1).values

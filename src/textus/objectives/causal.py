@@ -52,7 +52,7 @@ def labelled_loss(model: Transformer, batch: Batch) -> Loss:
         asked = torch.nonzero_static(labels != IGNORE, size=batch.num_labels).squeeze(1)
         hidden, labels = hidden[asked], labels[asked]
         weights = None if weights is None else weights[asked]
-    hidden, matrix = model.before_head(hidden), model.head.weight
+    hidden, matrix = model.as_product(hidden)
     aids = model.aids if model.training else None
     if aids is None:
         return Loss(linear_cross_entropy(hidden, matrix, labels, weights), batch.count)

@@ -19,7 +19,7 @@ def further_loss(
     total = torch.zeros((), device=states.device)
     for further, turned in aids.futures(states):
         labels = labels_after(batch.labels, batch.documents, further).flatten()
-        total = total + linear_cross_entropy(model.before_head(turned.flatten(0, 1)), model.head.weight, labels)
+        total = total + linear_cross_entropy(*model.as_product(turned.flatten(0, 1)), labels)
     return total * (aids.future_weight / len(aids.heads))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from tokenizers import Tokenizer as Engine
 
 from textus.errors import TokenizerError
 from textus.tokenizer.alphabet import BYTES, to_bytes
+from textus.tokenizer.beside import Beside
 from textus.tokenizer.words import SPLIT
 
 END, MASK, TURN_START, TURN_END = "<|endoftext|>", "<mask>", "<|im_start|>", "<|im_end|>"
@@ -72,6 +74,35 @@ def read(text: str) -> Content:
     return Content(engine, kind, bytes_of, special, is_byte_level and keeps)
 
 
+@dataclass(frozen=True)
+class Framing:
+    """What a tokenizer puts around a text by itself."""
+
+    before: tuple[int, ...] = ()
+    """One token at most."""
+    behind: tuple[int, ...] = ()
+
+
+def framing(engine: Engine, beside: Beside) -> Framing:
+    """Return what is put around a text: what the settings beside the engine say, or else what it does.
+
+    Raises `TokenizerError` where that is more than one token before the text.
+    """
+    said = {end: beside.settings.get(f"add_{end}_token") for end in ("bos", "eos")}
+    if any(value is not None for value in said.values()):
+        named = {end: engine.token_to_id(beside.name_of(f"{end}_token")) for end, wanted in said.items() if wanted}
+        found = {end: (token,) for end, token in named.items() if token is not None}
+        return Framing(found.get("bos", ()), found.get("eos", ()))
+    plain, framed = (engine.encode("a", add_special_tokens=special).ids for special in (False, True))
+    start = next((at for at in range(len(framed)) if framed[at : at + len(plain)] == plain), 0)
+    if start > 1:
+        raise TokenizerError(
+            f"it puts {start} tokens before each text, and one can be kept there",
+            hint="take the others out of the post_processor in tokenizer.json, and write them yourself",
+        )
+    return Framing(tuple(framed[:start]), tuple(framed[start + len(plain) :]))
+
+
 def untrained() -> Engine:
     """Return an engine with our split, decoder and no vocabulary yet."""
     return _ours(models.BPE(ignore_merges=True))
@@ -91,6 +122,13 @@ def finish(engine: Engine) -> str:
         pair=f"{END} $A {END} $B",
         special_tokens=[(END, engine.token_to_id(END))],
     )
+    return str(engine.to_str(pretty=True))
+
+
+def with_special(text: str, names: Sequence[str]) -> str:
+    """Return the text of a `tokenizer.json` with further special tokens, numbered behind all others."""
+    engine = Engine.from_str(text)
+    engine.add_special_tokens(list(names))
     return str(engine.to_str(pretty=True))
 
 

@@ -14,15 +14,25 @@ from textus import fingerprint, storage
 from textus.errors import TokenizerError
 from textus.progress import SILENT, Progress
 from textus.tokenizer import boundaries, encoders, fast
-from textus.tokenizer.content import END, MASK, SPECIAL_TOKENS, read, splits_as_ours, untrained
+from textus.tokenizer.beside import Beside
+from textus.tokenizer.content import (
+    END,
+    MASK,
+    SPECIAL_TOKENS,
+    framing,
+    read,
+    splits_as_ours,
+    untrained,
+    with_special,
+)
 from textus.tokenizer.content import finish as finish_content
+from textus.tokenizer.foreign import FILE, content_of, read_text
 from textus.tokenizer.stream import StreamDecoder
 from textus.tokenizer.words import WordEncoder, words
 
 _ENDS = (END, "</s>", "<eos>", "<|end_of_text|>", "[SEP]")
 _MASKS = (MASK, "[MASK]")
 """What others call these two, in files that are imported."""
-FILE = "tokenizer.json"
 _GROUP_CHARACTERS = 1 << 21
 """How much text is encoded at once: enough for every core, little enough to bound the memory."""
 
@@ -32,17 +42,20 @@ class Tokenizer:
 
     The content of `tokenizer.json` is the tokenizer: it is what is saved, and its SHA-256 is the fingerprint. Files of
     other kinds are read too (WordPiece, Unigram, BPE on characters): what they lose is lost, and `is_lossless` says so.
+    What a directory says `beside` it (which tokens begin and end a text, a chat template) goes along.
     """
 
-    def __init__(self, content: str) -> None:
+    def __init__(self, content: str, beside: Beside = Beside()) -> None:  # noqa: B008 - frozen
         found = read(content)
         self._content = content
+        self._beside = beside
         self._engine = found.engine
         self._bytes = found.token_bytes
         self.kind = found.kind
         """`byte-level BPE`, `BPE`, `WordPiece` or `Unigram`."""
         self.special = frozenset(found.special)
         """The tokens that no text is ever encoded to."""
+        self._framing = framing(found.engine, beside)
         self.is_lossless = found.is_lossless
         """Whether every text comes back byte for byte; without it, bits per byte of a text mean nothing."""
         self.encoder = "builtin"
@@ -55,28 +68,24 @@ class Tokenizer:
     @classmethod
     def load(cls, path: Path) -> Tokenizer:
         """Read a `tokenizer.json`, or the one in a directory; raise `TokenizerError` when it is missing or damaged."""
-        path = path / FILE if path.is_dir() else path
+        beside = Beside.read(path) if path.is_dir() else Beside()
         try:
-            return cls(path.read_text("utf-8"))
-        except OSError as error:
-            raise TokenizerError(
-                f"{path}: {error.strerror}", hint="give a model or tokenizer directory, or a tokenizer.json"
-            ) from None
-        except UnicodeDecodeError:
-            raise TokenizerError(f"{path}: damaged: not UTF-8", hint="delete it and make it again") from None
+            return cls(content_of(path, beside) if path.is_dir() else read_text(path), beside)
         except TokenizerError as error:
-            raise TokenizerError(f"{path}: {error.message}", hint=error.hint) from None
+            place = path / FILE if path.is_dir() else path
+            said = error.message.startswith(str(path))
+            raise TokenizerError(error.message if said else f"{place}: {error.message}", hint=error.hint) from None
 
     def save(self, directory: Path, context_length: int | Literal["unlimited"] = "unlimited") -> None:
         """Write `tokenizer.json`, and `tokenizer_config.json` that `transformers.AutoTokenizer` opens it by."""
-        here = {self._bytes[token].decode() for token in {self.end, *self.special}}
-        end, masks = self._bytes[self.end].decode().strip(), [name for name in _MASKS if name in here]
+        here = {self._name(token) for token in {self.end, *self.special}}
+        begin, end, masks = self._name(self.begin), self._name(self.end), [name for name in _MASKS if name in here]
         settings: dict[str, object] = {
             "tokenizer_class": "PreTrainedTokenizerFast",
-            "bos_token": end,
+            "bos_token": begin,
             "eos_token": end,
             "pad_token": end,
-            "additional_special_tokens": sorted(here - {end, *masks}),
+            "additional_special_tokens": sorted(here - {begin, end, *masks}),
             "clean_up_tokenization_spaces": False,
         }
         if masks:
@@ -84,7 +93,7 @@ class Tokenizer:
         if context_length != "unlimited":
             settings["model_max_length"] = context_length
         storage.write_text(directory / FILE, self._content)
-        storage.write_json(directory / "tokenizer_config.json", settings)
+        self._beside.write(directory, settings, self.stops)
 
     @property
     def vocab_size(self) -> int:
@@ -92,9 +101,33 @@ class Tokenizer:
         return len(self._bytes)
 
     @property
+    def begin(self) -> int:
+        """Return the token that stands before each document: END, unless the tokenizer puts another there."""
+        return self._framing.before[0] if self._framing.before else self.end
+
+    @property
     def end(self) -> int:
-        """Return the token that stands before and after each document."""
-        return self._named(_ENDS)
+        """Return the token that stands after each document."""
+        if self._framing.behind:
+            return self._framing.behind[-1]
+        return self._named((*_ENDS, self._beside.name_of("eos_token")))
+
+    @property
+    def padding(self) -> int:
+        """Return the token that fills rows up; END where none is meant for that."""
+        token = self._engine.token_to_id(self._beside.name_of("pad_token"))
+        return self.end if token is None else int(token)
+
+    @property
+    def stops(self) -> tuple[int, ...]:
+        """Return the tokens besides END at which writing ends, by what the model's directory says."""
+        named = self._engine.token_to_id(self._beside.name_of("eos_token"))
+        listed = (*self._beside.ends, *(() if named is None else (named,)))
+        return tuple(token for token in dict.fromkeys(listed) if token != self.end and token in self._bytes)
+
+    def frame(self, tokens: Sequence[int]) -> list[int]:
+        """Return the tokens of a text with those that the tokenizer puts around it; END, where it puts none before."""
+        return [self.begin, *tokens, *self._framing.behind]
 
     @property
     def mask(self) -> int:
@@ -113,6 +146,10 @@ class Tokenizer:
         One that is asked for by name and cannot be had raises `TokenizerError`.
         """
         self.encoder, self._encode = fast.choose(encoder, self._content, self._builtin, progress)
+
+    def with_special(self, names: Sequence[str]) -> Tokenizer:
+        """Return a tokenizer that has these special tokens too; the numbers of all others stay."""
+        return Tokenizer(with_special(self._content, names), self._beside) if names else self
 
     def encode(self, text: str) -> list[int]:
         """Return the tokens of `text`, and none besides; text that looks like a special token is ordinary text.
@@ -185,8 +222,11 @@ class Tokenizer:
             raise TokenizerError("no text to measure bytes per token on", hint="give a text that is not empty")
         return num_bytes / num_tokens
 
+    def _name(self, token: int) -> str:
+        return self._bytes[token].decode().strip()
+
     def _named(self, names: Sequence[str]) -> int:
-        found = (self._engine.token_to_id(name) for name in names)
+        found = (self._engine.token_to_id(name) for name in names if name)
         token = next((token for token in found if token is not None), None)
         if token is None:
             raise TokenizerError(

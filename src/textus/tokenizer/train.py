@@ -76,7 +76,8 @@ def build(corpus: Corpus, directory: Path, config: TokenizerConfig, progress: Pr
 def adopt(origin: Path, directory: Path) -> Tokenizer:
     """Take the tokenizer of a model's directory into `directory`, where it is not there yet."""
     tokenizer = Tokenizer.load(origin)
-    key = fingerprint.of_value({"adopted": tokenizer.fingerprint, "version": TOKENIZER_VERSION})
+    said = {"begin": tokenizer.begin, "end": tokenizer.end, "stops": tokenizer.stops}
+    key = fingerprint.of_value({"adopted": tokenizer.fingerprint, **said, "version": TOKENIZER_VERSION})
     if not storage.is_fresh(directory, KIND, key):
         with storage.new_directory(directory) as new:
             tokenizer.save(new)

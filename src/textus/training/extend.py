@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from textus.errors import ConfigError
-from textus.model.config import ModelConfig, Scaling
+from textus.model.config import LEARNT_FIRST, ModelConfig, Scaling
+from textus.model.family import TRAITS
 from textus.training.config import ModelSettings
 
 KEPT = (
@@ -26,6 +27,12 @@ def extended(start: ModelConfig, settings: ModelSettings, context_length: int) -
                 f"model.{name} is {wanted}, and the model that training starts from has {has}",
                 hint=f"leave model.{name} on auto: weights keep their shape",
             )
+    if TRAITS[start.family].positions == "learned" and context_length > start.context_length:
+        raise ConfigError(
+            f"model.context_length is {context_length}, and the model that training starts from has learnt "
+            f"{start.context_length} positions, each by itself",
+            hint=f"set model.context_length to {start.context_length} or less; positions beyond it mean nothing to it",
+        )
     changes: dict[str, Any] = {"context_length": context_length, **_positions(start, settings, context_length)}
     if settings.rope_theta != "auto":
         changes["rope_theta"] = settings.rope_theta
@@ -42,7 +49,7 @@ def learnt_context(config: ModelConfig) -> int:
     >>> learnt_context(long)
     64
     """
-    if config.rope_scaling == "yarn":
+    if config.rope_scaling in LEARNT_FIRST:
         return config.rope_original_context
     return max(1, round(config.context_length / config.rope_factor))
 
@@ -56,7 +63,7 @@ def _positions(start: ModelConfig, settings: ModelSettings, context_length: int)
     return {
         "rope_scaling": kind,
         "rope_factor": max(1.0, context_length / first) if kind != "none" else 1.0,
-        "rope_original_context": first if kind == "yarn" else 0,
+        "rope_original_context": first if kind in LEARNT_FIRST else 0,
     }
 
 

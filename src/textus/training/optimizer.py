@@ -34,7 +34,7 @@ def build(model: Transformer, recipe: Recipe) -> torch.optim.AdamW | Muon:
 
 
 def role_groups(model: Transformer, weight_decay: float) -> list[dict[str, Any]]:
-    """Return a group of parameters for each role.
+    """Return a group of parameters for each role, without those that do not learn.
 
     Groups carry their `role` and the `names` of their parameters in the model, by which their state is saved.
     """
@@ -43,7 +43,8 @@ def role_groups(model: Transformer, weight_decay: float) -> list[dict[str, Any]]
     assert roles.keys() == parameters.keys(), "every parameter has exactly one role"
     members: dict[str, dict[str, nn.Parameter]] = defaultdict(dict)
     for name, role in roles.items():
-        members[role][name] = parameters[name]
+        if parameters[name].requires_grad:
+            members[role][name] = parameters[name]
     return [
         {
             "params": list(group.values()),

@@ -30,7 +30,7 @@ from textus.training.loop import Step, TrainState, train
 from textus.training.monitor import LONGEST_BAD_ROW
 from textus.training.precision import Precision
 from textus.training.recipe import Recipe
-from textus.training.saving import Saver, take_up
+from textus.training.saving import Saver, take_up, take_up_beside
 from textus.training.signals import stop_requests
 from textus.training.together import Alone
 from textus.training.validation import evenly_spaced
@@ -53,6 +53,8 @@ class Run:
     provenance: Mapping[str, Any]
     progress: Progress = SILENT
     on_step: Callable[[Step], None] = field(default=lambda step: None)
+    also: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Tables of what else decides the weights, by their names."""
     ranks: Ranks = field(default_factory=Ranks)
     """The processes that train it together; all of them have a run like this one."""
     _crew: Alone = field(default_factory=Alone, repr=False)
@@ -61,7 +63,8 @@ class Run:
     def identity(self) -> dict[str, Any]:
         """Return what decides the weights; a checkpoint of another identity is not resumed."""
         parent = self.provenance.get("parent", "")
-        return identity(self.model.config, self.recipe, self.objective, self.training, self.validation, parent)
+        found = identity(self.model.config, self.recipe, self.objective, self.training, self.validation, parent)
+        return {**found, **{name: dict(table) for name, table in self.also.items()}}
 
     @property
     def key(self) -> str:
@@ -186,6 +189,7 @@ class Run:
         try:
             storage.verify(best, training_state.KIND, CheckpointError)
             load_weights(best, self.model)
+            take_up_beside(self.model, training_state.beside(best))
         except CheckpointError as error:
             self.progress.say(f"the best checkpoint is damaged, and the last weights are taken: {error.message}")
             state.average.settle()

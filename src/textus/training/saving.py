@@ -25,8 +25,8 @@ from textus.tokenizer.tokenizer import Tokenizer
 from textus.training import keep
 from textus.training.loop import TrainState
 
-_AIDS, _LIVE = "aids.", "live."
-"""What names of tensors beside the optimizer's begin with: parameters of the aids, and weights behind an average."""
+_LIVE = "live."
+"""What names of weights behind an average begin with; the other tensors beside are parameters of aids and adapters."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,13 @@ class Snapshot:
     def of(cls, model: Transformer, state: TrainState, values: Mapping[str, Any]) -> Snapshot:
         """Gather the tensors of a run; they are not copies."""
         shown, live = state.average.tensors()
-        aids = {name: value for name, value in model.named_parameters() if name.startswith(_AIDS)}
         return cls(
             state.step,
             state.best_step,
             shown,
             type(state.optimizer).__name__,
             training_state.tensors(state.optimizer),
-            {**aids, **{_LIVE + name: value for name, value in live.items()}},
+            {**model.beside_parameters(), **{_LIVE + name: value for name, value in live.items()}},
             dict(values),
         )
 
@@ -64,10 +63,14 @@ def take_up(model: Transformer, state: TrainState, beside: Mapping[str, Tensor])
     """Bring model and average to where a snapshot found them, once the model has the weights of its directory."""
     live = {name.removeprefix(_LIVE): value for name, value in beside.items() if name.startswith(_LIVE)}
     state.average.restore(live)
-    aids = {name: value for name, value in model.named_parameters() if name.startswith(_AIDS)}
-    with torch.no_grad():
-        for name, parameter in aids.items():
-            parameter.copy_(beside[name])
+    take_up_beside(model, beside)
+
+
+@torch.no_grad()
+def take_up_beside(model: Transformer, beside: Mapping[str, Tensor]) -> None:
+    """Give the aids and adapters of a model the weights that a snapshot has of them."""
+    for name, parameter in model.beside_parameters().items():
+        parameter.copy_(beside[name])
 
 
 class Copies:

@@ -53,7 +53,7 @@ def embed(
     size = network.config.hidden_size
     kept = size if dimensions == "all" else dimensions
     check(Annotated[int, Range(1, size)], kept, "dimensions", "embed")
-    rows = [[tokenizer.end, *tokenizer.encode(text)] for text in ([texts] if isinstance(texts, str) else texts)]
+    rows = [tokenizer.frame(tokenizer.encode(text)) for text in ([texts] if isinstance(texts, str) else texts)]
     _check(rows, network.config.context_length)
     order = sorted(range(len(rows)), key=lambda number: len(rows[number]))
     found = np.zeros((len(rows), kept), np.float32)

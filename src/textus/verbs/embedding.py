@@ -101,7 +101,7 @@ def _ours(opened: Checkpoint) -> Embed:
     def windows(text: str) -> Iterator[Window]:
         tokens = tokenizer.encode(text)
         for start in range(0, len(tokens), size):
-            yield [tokenizer.end, *tokens[start : start + size]]
+            yield [tokenizer.begin, *tokens[start : start + size]]
 
     def states(
         tokens: Int[Tensor, "rows time"], inside: Bool[Tensor, "rows time"]

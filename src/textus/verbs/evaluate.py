@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from textus.checkpoint.checkpoint import Checkpoint
 from textus.corpus.config import CorpusConfig
@@ -16,11 +16,13 @@ from textus.errors import ConfigError
 from textus.evaluation.documents import frame, split_documents
 from textus.evaluation.estimate import Evaluation, Measured
 from textus.evaluation.readings import evaluate_readings
+from textus.evaluation.tasks.measure import Scoring, TooLong
 from textus.progress import SILENT, Progress
 from textus.verbs.contamination import contamination, corpus_beside, leakage_of
 from textus.verbs.load import load
 from textus.verbs.material import part_of, read_texts
 from textus.verbs.settings import kept_settings
+from textus.verbs.tasks import measure_tasks
 
 _LOSSY = (
     "the tokenizer is not lossless: it changes a text (case, spaces, rare characters) before the model sees it, so "
@@ -37,6 +39,10 @@ def evaluate(
     device: str = "cpu",
     config: CorpusConfig | Literal["run"] = "run",
     look_in_training: bool = True,
+    tasks: str | Path | Sequence[str | Path] = (),
+    task_settings: Mapping[str, Any] | None = None,
+    scoring: Scoring = "auto",
+    too_long: TooLong = "refuse",
     progress: Progress = SILENT,
 ) -> Evaluation:
     """Return loss, perplexity and bits per byte with standard errors, on `texts` or on a part of the run's corpus.
@@ -48,14 +54,34 @@ def evaluate(
     Windows advance by `stride` new tokens (auto: half the context), so each token is predicted from at least the rest
     of a context. `look_in_training` sets beside the scores what training has of the text, where the run's corpus is
     still beside its model: the leakage of the split, runs of words in common, and the scores of what it has not.
+
+    With `tasks`, files of questions, these are measured in place of the run's corpus and beside `texts`, and the result
+    is a `TaskEvaluation`. `task_settings` change their descriptions (`{"shots": 5}`); `scoring` names the way to ask
+    (auto: all ways in which the model reads), `too_long` what becomes of items that the context does not hold.
     """
     opened = model if isinstance(model, Checkpoint) else load(model, device=device)
     paths = [texts] if isinstance(texts, str | Path) else list(texts)
     if paths and split != "validation":
         raise ConfigError(f"texts were given, and the {split} part as well", hint="measure one, then the other")
     step = stride_of(opened, stride)
-    if not paths:
+    if not paths and not tasks:
         return _measure_part(opened, split, step, look_in_training, progress)
+    if tasks:
+        measured = None
+        if paths:
+            measured = evaluate(
+                opened, paths, stride=step, config=config, look_in_training=look_in_training, progress=progress
+            )
+        return measure_tasks(
+            opened,
+            tasks,
+            settings=task_settings,
+            scoring=scoring,
+            too_long=too_long,
+            look_in_training=look_in_training,
+            texts=measured,
+            progress=progress,
+        )
     reading = kept_settings(opened.directory).corpus if config == "run" else config
     documents = read_texts(paths, reading, progress)
     return measure_texts(opened, documents, stride=step, look_in_training=look_in_training, progress=progress)

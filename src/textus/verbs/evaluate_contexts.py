@@ -9,7 +9,8 @@ from typing import Literal
 from textus.checkpoint.checkpoint import Checkpoint
 from textus.corpus.config import CorpusConfig
 from textus.evaluation import contexts
-from textus.evaluation.contexts import MOST_TARGETS, Contexts
+from textus.evaluation.contexts import MOST_TARGETS
+from textus.evaluation.lengths import Contexts
 from textus.progress import SILENT, Progress
 from textus.verbs.load import load
 from textus.verbs.material import Material, Texts

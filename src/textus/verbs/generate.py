@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from textus.checkpoint.checkpoint import GENERATION, Checkpoint
 from textus.decoding import beam, words
 from textus.decoding.config import SamplingConfig, from_generation_config
 from textus.decoding.constrain import Constrained, Grammar
+from textus.decoding.engine.engine import Engine
 from textus.decoding.generate import generate as write
 from textus.decoding.piece import Completion as Completion
 from textus.decoding.piece import Piece, collect
@@ -25,7 +26,7 @@ from textus.verbs.settings import FILE, kept_settings
 
 def stream(
     model: str | Path | Checkpoint,
-    prompt: str,
+    prompt: str | Sequence[int],
     sampling: SamplingConfig | Literal["run"] = "run",
     *,
     n: int = 1,
@@ -33,16 +34,20 @@ def stream(
     alternatives: int = 0,
     grammar: Grammar | None = None,
     draft: Draft | None = None,
+    bare: bool = False,
+    engine: Engine | None = None,
 ) -> Iterator[Piece]:
     """Yield text as it is written; `n` continuations are written side by side, each piece naming its row.
 
     `sampling` is "run" for the run's own settings. `cut` says which end of a prompt that is too long is left out, if it
     is not to be refused. `alternatives` is how many tokens besides the chosen one each piece tells of. Only what
-    `grammar` allows is written. A `draft` makes writing faster and changes no token. A search with beams yields its
-    texts when it is over.
+    `grammar` allows is written. A `draft` makes writing faster and changes no token. An `engine` of the same model
+    knows what it has read before. A search with beams yields its texts when it is over. Tokens of a prompt that are
+    `bare` have no END put before them. A text ends at END and at the tokens that the model's `generation_config.json`
+    names.
     """
     opened = model if isinstance(model, Checkpoint) else load(model)
-    chosen = run_sampling(opened.directory) if sampling == "run" else sampling
+    chosen = ended(opened, run_sampling(opened.directory) if sampling == "run" else sampling)
     strategy = strategy_for(opened, chosen, grammar)
     stop_tokens = words.stop_tokens(opened.tokenizer, chosen.stop_tokens)
     if chosen.beams > 1:
@@ -51,7 +56,7 @@ def stream(
                 "beams go with no draft, no alternatives, no stop_loops, and raw logprobs only",
                 hint="leave these out, or set beams=1",
             )
-        return _searched(opened, prompt, strategy, chosen, stop_tokens, n, cut)
+        return _searched(opened, prompt, strategy, chosen, stop_tokens, n, cut, bare)
     return write(
         opened.model,
         opened.tokenizer,
@@ -67,6 +72,8 @@ def stream(
         logprobs=chosen.logprobs,
         alternatives=alternatives,
         draft=draft,
+        bare=bare,
+        engine=engine,
     )
 
 
@@ -91,6 +98,13 @@ def generate(
     return collect(pieces, n, config.logprobs)
 
 
+def ended(opened: Checkpoint, config: SamplingConfig) -> SamplingConfig:
+    """Return settings by which a text ends where the model's own say that it does, too."""
+    also = [str(token) for token in opened.ends]
+    kept = [*config.stop_tokens, *(token for token in also if token not in config.stop_tokens)]
+    return settings.replace(config, {"stop_tokens": tuple(kept)}) if also else config
+
+
 def strategy_for(opened: Checkpoint, config: SamplingConfig, grammar: Grammar | None = None) -> Strategy:
     """Return the steps that settings ask for, behind the mask of a grammar if there is one."""
     strategy = strategy_of(config, opened.tokenizer)
@@ -113,12 +127,13 @@ def run_sampling(directory: Path) -> SamplingConfig:
 
 def _searched(
     opened: Checkpoint,
-    prompt: str,
+    prompt: str | Sequence[int],
     strategy: Strategy,
     config: SamplingConfig,
     stop_tokens: tuple[int, ...],
     n: int,
     cut: Cut,
+    bare: bool,
 ) -> Iterator[Piece]:
     return iter(
         beam.search(
@@ -133,5 +148,6 @@ def _searched(
             stop=config.stop,
             stop_tokens=stop_tokens,
             cut=cut,
+            bare=bare,
         )
     )

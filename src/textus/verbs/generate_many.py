@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from textus import fingerprint, storage
 from textus.checkpoint.checkpoint import WEIGHTS, Checkpoint
+from textus.decoding import words
 from textus.decoding.config import SamplingConfig
 from textus.decoding.constrain import Grammar
-from textus.decoding.piece import collect
+from textus.decoding.engine.engine import Engine
+from textus.decoding.engine.quantize import is_quantized
+from textus.decoding.generate import ROWS_AT_ONCE, checked, fitting, generate_each
+from textus.decoding.piece import Completion, Piece, collect
 from textus.decoding.prompt import Cut, framed
 from textus.decoding.speculative import Draft
+from textus.decoding.step import Telling
 from textus.errors import ConfigError, TextusError
 from textus.progress import SILENT, Progress
 from textus.verbs import jsonl
-from textus.verbs.generate import stream
+from textus.verbs.generate import ended, strategy_for, stream
 from textus.verbs.load import load
 
 EXAMPLE = '{"prompt": "Once upon a time"}'
+FIXED = 8
+"""How many tokens go through the model in one pass."""
 OURS = ("completions", "made_by")
 """The keys that are added to each line."""
 
@@ -45,6 +53,7 @@ def generate_many(
     same, and refused otherwise.
     """
     opened = model if isinstance(model, Checkpoint) else load(model)
+    sampling = ended(opened, sampling)
     lines = jsonl.read(prompts, ("prompt",), EXAMPLE)
     for number, line in enumerate(lines, 1):
         _check(f"{prompts}, prompt {number}", opened, line, cut)
@@ -56,14 +65,55 @@ def generate_many(
         progress.task("writing", float(len(lines)), "prompts") as task,
     ):
         task.advance(done)
-        for line in lines[done:]:
-            pieces = stream(opened, line["prompt"], sampling, n=n, cut=cut, grammar=grammar, draft=draft)
-            found = [completion.as_dict() for completion in collect(pieces, n, sampling.logprobs)]
+        left = [line["prompt"] for line in lines[done:]]
+        texts: Iterator[list[Completion]]
+        if sampling.beams > 1 or draft is not None:
+            texts = (
+                collect(
+                    stream(opened, prompt, sampling, n=n, cut=cut, grammar=grammar, draft=draft), n, sampling.logprobs
+                )
+                for prompt in left
+            )
+        else:
+            texts = _side_by_side(opened, left, sampling, n, cut, grammar)
+        for line, completions in zip(lines[done:], texts, strict=True):
+            found = [completion.as_dict() for completion in completions]
             file.write(_record(line, found, made_by))
             file.flush()
             os.fsync(file.fileno())
             task.advance()
     return done
+
+
+def _side_by_side(
+    opened: Checkpoint, prompts: Sequence[str], sampling: SamplingConfig, n: int, cut: Cut, grammar: Grammar | None
+) -> Iterator[list[Completion]]:
+    """Write the texts of all prompts with one engine; yield those of each prompt, in their order.
+
+    Its passes are of one size, so that a text is the same to the last bit whatever was written beside it: what an
+    interrupted call leaves to be written comes out as it would have.
+    """
+    if not prompts:
+        return
+    stops = words.stop_tokens(opened.tokenizer, sampling.stop_tokens)
+    ending = checked(sampling.max_tokens, sampling.stop, stops, sampling.stop_loops, sampling.seed, n)
+    framed_prompts = [framed(opened.model, opened.tokenizer, prompt, cut) for prompt in prompts]
+    longest = max(map(len, framed_prompts)) + sampling.max_tokens
+    rows = min(ROWS_AT_ONCE, n * len(prompts))
+    engine = Engine(opened.model, opened.tokenizer, fitting(opened.model, rows, longest, fixed_batch=FIXED))
+    strategy = strategy_for(opened, sampling, grammar)
+    pieces: dict[int, list[Piece]] = {}
+    over: Counter[int] = Counter()
+    next_one = 0
+    telling = Telling(sampling.logprobs)
+    for number, piece in generate_each(
+        engine, framed_prompts, strategy, ending, n=n, seed=sampling.seed, telling=telling
+    ):
+        pieces.setdefault(number, []).append(piece)
+        over[number] += bool(piece.finish_reason)
+        while over[next_one] == n:
+            yield collect(pieces.pop(next_one), n, sampling.logprobs)
+            next_one += 1
 
 
 def _record(line: Mapping[str, Any], completions: Sequence[Mapping[str, Any]], made_by: str) -> bytes:
@@ -89,6 +139,7 @@ def _made_by(opened: Checkpoint, sampling: SamplingConfig, n: int, cut: Cut, gra
         fingerprint.of_value(sampling),
         fingerprint.of_value([n, cut]),
         fingerprint.of_value(grammar) if grammar else "",
+        *(["int8"] if is_quantized(opened.model) else []),
     ]
     return fingerprint.short(fingerprint.of_parts(parts))
 

@@ -17,10 +17,14 @@ from textus.objectives.causal import Causal
 from textus.report import Prose, Report, Section, Table
 from textus.tokenizer.tokenizer import Tokenizer
 from textus.verbs.inspect_corpus import document_report, search_report
+from textus.verbs.inspect_examples import examples_report
+from textus.verbs.inspect_model import described
 from textus.verbs.inspect_tokenizer import tokenizer_report
 from textus.verbs.inspect_window import SHOWN_CONTEXT, show_window, tokenizer_beside, window_report
 
 STAGES = ("corpus", "tokenizer", "shards")
+EXAMPLES = "examples"
+"""The same for an adaptation."""
 
 
 def inspect(
@@ -51,6 +55,8 @@ def inspect(
         return document_report(Corpus.open(_part(place, "corpus")), document, split)
     if search:
         return search_report(Corpus.open(_part(place, "corpus")), search)
+    if window is not None and (examples := _part(place, EXAMPLES)).name == EXAMPLES:
+        return examples_report(examples, window, split)
     if window is not None:
         return window_report(Shards.open(_part(place, "shards")), window, split)
     kind = _kind(place)
@@ -63,10 +69,12 @@ def inspect(
         return tokenizer_report(Tokenizer.load(place), place)
     if kind == "shards":
         return shards_report(Shards.open(place))
+    if kind == EXAMPLES:
+        return examples_report(place)
     sections: list[tuple[str, Section]] = []
     if (place / checkpoint.CONFIG).is_file():
         sections += _model(place).sections
-    for name in STAGES:
+    for name in (*STAGES, EXAMPLES):
         if (place / name / storage.MANIFEST).is_file():
             sections += inspect(place / name).sections
     if not sections:
@@ -119,18 +127,9 @@ def _part(place: Path, name: str) -> Path:
 
 def _model(place: Path) -> Report:
     opened = checkpoint.load(place)
-    config, origin = opened.config, opened.provenance
-    shape = {
-        "parameters": config.num_parameters(),
-        "layers x hidden size": f"{config.num_layers} x {config.hidden_size}",
-        "heads (key and value)": f"{config.num_heads} ({config.num_kv_heads}) of {config.head_size}",
-        "feed-forward": config.intermediate_size,
-        "context": config.context_length,
-        "vocabulary": config.vocab_size,
-        "attention": config.attention,
-    }
+    origin = opened.provenance
     chain = {name: fingerprint.short(str(origin.get(name, ""))) for name in ("corpus", "tokenizer", "shards", "code")}
-    sections: list[tuple[str, Section]] = [("Model", Table.of(shape)), ("Made from", Table.of(chain))]
+    sections: list[tuple[str, Section]] = [("Model", Table.of(described(opened))), ("Made from", Table.of(chain))]
     if (place / storage.MANIFEST).is_file():
         found = storage.read_json(place / storage.MANIFEST)
         name = "Training checkpoint" if found.get("kind") == TRAINING_KIND else "Checkpoint"

@@ -11,6 +11,7 @@ from textus.config import build
 from textus.corpus.corpus import Corpus
 from textus.dataset.mixture import Mixture
 from textus.dataset.pack import Windows
+from textus.dataset.rows import Rows
 from textus.dataset.tokenize import Shards
 from textus.dataset.window import PADDING
 from textus.errors import ArtefactError, ConfigError
@@ -20,6 +21,7 @@ from textus.report import Prose, Report, Table
 from textus.tokenizer.tokenizer import Tokenizer
 from textus.training.recipe import Recipe
 from textus.verbs.mixture import shown_windows
+from textus.verbs.replay import old_shards, with_replay
 from textus.verbs.settings import kept_settings
 
 SHOWN_CONTEXT = 64
@@ -63,10 +65,15 @@ def _windows(shards: Shards, split_name: str, tokenizer: Tokenizer) -> tuple[Win
     if split_name != "train":
         return Windows(split, context, offset, seed, ordered=True), objective.validation()
     corpus = run / "corpus"
-    return shown_windows(split, lambda: Corpus.open(corpus), settings.mixture, context, offset, seed), objective
+    shown = shown_windows(split, lambda: Corpus.open(corpus), settings.mixture, context, offset, seed)
+    if settings.replay.share:
+        start = Path(settings.training.start_from)
+        old = old_shards(start, settings.replay, settings.corpus, tokenizer, run)
+        shown = with_replay(shown, old.split("train"), settings.replay.share, seed)
+    return shown, objective
 
 
-def show_window(windows: Windows | Mixture, tokenizer: Tokenizer, objective: Objective, number: int) -> str:
+def show_window(windows: Rows, tokenizer: Tokenizer, objective: Objective, number: int) -> str:
     """Show a window as it is asked: `token | label`, a rule between documents, a dot where nothing is asked."""
     window = windows.rows([number])
     question = objective.batch(window, torch.Generator())

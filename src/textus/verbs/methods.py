@@ -39,6 +39,21 @@ class Method:
 
 
 METHODS = {
+    "continue": Method(
+        "another text, with what it learnt first shown again",
+        "textus.verbs.continued:ContinueSettings",
+        "textus.verbs.continued:continued",
+    ),
+    "instruct": Method(
+        "answers, by conversations",
+        "textus.adaptation.settings:InstructSettings",
+        "textus.adaptation.instruct:instruct",
+    ),
+    "preference": Method(
+        "the better of two answers",
+        "textus.adaptation.settings:PreferenceSettings",
+        "textus.adaptation.preference:preference",
+    ),
     "classify": Method(
         "a label, or several, for each text or pair of texts",
         "textus.adaptation.config:ClassifySettings",

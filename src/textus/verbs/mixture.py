@@ -10,7 +10,10 @@ from textus.dataset.config import MixtureConfig
 from textus.dataset.mixture import Mixture, mix, names_of
 from textus.dataset.pack import Windows
 from textus.dataset.split import TokenSplit
+from textus.dataset.tokenize import Shards
+from textus.errors import ConfigError
 from textus.training.plan import Plan
+from textus.verbs.replay import old_shards, with_replay
 from textus.verbs.stages import Stages
 
 
@@ -29,12 +32,26 @@ def shown_windows(
     return mix(split, names, config, context_length, offset, seed)
 
 
+def replayed(stages: Stages) -> Shards:
+    """Return the tokens of what the model learnt first that training starts from; raise `ConfigError` without one."""
+    if stages.start is None:
+        raise ConfigError(
+            f"replay.share is {stages.settings.replay.share}, and training starts from nothing",
+            hint="set training.start_from to the directory of a model, or replay.share=0",
+        )
+    settings = stages.settings
+    start, progress = stages.start.directory, stages.progress
+    return old_shards(start, settings.replay, settings.corpus, stages.tokenizer, stages.directory, progress)
+
+
 def training_windows(stages: Stages, made: Plan) -> Windows | Mixture:
     """Return the windows of the training part, and say how often each source will be shown where they are mixed."""
     split, settings = stages.shards.split("train"), stages.settings
     context, seed = made.model.context_length, made.recipe.seed
     offset = settings.objective.offset
     shown = shown_windows(split, lambda: stages.corpus, settings.mixture, context, offset, seed)
+    if settings.replay.share:
+        shown = with_replay(shown, replayed(stages).split("train"), settings.replay.share, seed)
     if isinstance(shown, Windows):
         return shown
     num_windows = made.recipe.rows_before(made.recipe.steps, context)

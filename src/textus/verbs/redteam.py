@@ -228,9 +228,9 @@ def _report(
     if areas:
         sections.append(("Attacks against harmless texts", Table(("score", "area", "±"), tuple(areas))))
     if exposures:
-        names = ("secret after", "bits", "rank", "of", "p by chance")
+        columns = ("secret after", "bits", "rank", "of", "p by chance")
         cells = tuple((one.canary.prefix, one.bits, one.rank, one.candidates, one.chance) for one in exposures)
-        sections.append(("Planted secrets", Table(names, cells)))
+        sections.append(("Planted secrets", Table(columns, cells)))
         sections.append(("Written out", Prose(f"{written_out} of {len(exposures)} secrets are in the samples.")))
     if personal:
         shown = tuple((name, rate.count, str(rate)) for name, rate in personal)

@@ -10,7 +10,7 @@ from typing import Any
 from textus import config as settings
 from textus.config import Settings
 from textus.corpus.config import CorpusConfig
-from textus.dataset.config import MixtureConfig
+from textus.dataset.config import MixtureConfig, ReplayConfig
 from textus.decoding.config import SamplingConfig
 from textus.errors import ConfigError
 from textus.objectives.config import ObjectiveConfig
@@ -35,6 +35,8 @@ class RunSettings(Settings):
     """The vocabulary."""
     mixture: MixtureConfig = field(default_factory=MixtureConfig)
     """In what proportions sources are shown."""
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
+    """What is shown again of what a model learnt first."""
     model: ModelSettings = field(default_factory=ModelSettings)
     """The network."""
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textus import fingerprint
-from textus.checkpoint import checkpoint
+from textus.checkpoint import checkpoint, weights
 from textus.model.config import ModelConfig
 
 
@@ -24,5 +24,5 @@ def open_start(directory: Path) -> Start:
     """Look at a model directory; raise `CheckpointError` for one that is missing, damaged or of another kind."""
     model = checkpoint.read_config(directory)
     checkpoint.settled(directory)
-    files = (directory / name for name in (checkpoint.CONFIG, checkpoint.WEIGHTS))
+    files = (directory / checkpoint.CONFIG, *weights.files(directory))
     return Start(directory, model, fingerprint.of_parts(fingerprint.of_file(file) for file in files))

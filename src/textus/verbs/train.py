@@ -95,6 +95,12 @@ def train(
             return _train(Stages(resolved, progress), on_plan, ranks)
 
 
+def train_here(settings: RunSettings, progress: Progress = SILENT) -> TrainResult:
+    """Do the same in a directory that this process has locked already."""
+    storage.write_text(settings.directory / FILE, settings_module.to_toml(settings))
+    return _train(Stages(settings, progress), lambda plan: None, Ranks())
+
+
 def _train(stages: Stages, on_plan: Callable[[Plan], None], ranks: Ranks) -> TrainResult:
     """Make what is not there yet, from the corpus to the report; all but the training is the first process's work."""
     made = ranks.lead(lambda: planned(stages, ranks.world))

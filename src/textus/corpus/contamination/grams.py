@@ -84,10 +84,13 @@ class Grams:
             yield (hashes + np.uint64(number) * step) % size
 
 
-def training_grams(corpus: Corpus, size: int, progress: Progress = SILENT) -> Grams:
-    """Return the runs of a corpus' training part: those kept beside it, or made now and kept."""
+def training_grams(corpus: Corpus, size: int, progress: Progress = SILENT, suffix: str = SUFFIX) -> Grams:
+    """Return the runs of a corpus' training part: those kept beside it, or made now and kept.
+
+    One size is kept under one `suffix`.
+    """
     directory = corpus.directory.resolve()
-    place = directory.with_name(directory.name + SUFFIX)
+    place = directory.with_name(directory.name + suffix)
     key = fingerprint.of_parts([str(VERSION), corpus.fingerprint, str(size)])
     if storage.is_fresh(place, KIND, key):
         return Grams(np.load(place / _FILE, mmap_mode="r"), size)

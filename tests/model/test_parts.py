@@ -8,12 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textus.checkpoint.modernbert import to_modernbert, to_modernbert_weights
+from textus.checkpoint.families import to_config, to_weights
 from textus.errors import ConfigError
 from textus.model.config import ModelConfig
 from textus.model.leak import check_leaks
 from textus.model.transformer import Transformer
 
+ENDS = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
 CONFIG = ModelConfig(
     vocab_size=50,
     context_length=32,
@@ -41,9 +42,9 @@ def wide(config: ModelConfig) -> Transformer:
 
 def theirs(model: Transformer) -> Any:
     transformers = pytest.importorskip("transformers")
-    config = transformers.ModernBertConfig(**to_modernbert(model.config, 0, "float32"))
+    config = transformers.ModernBertConfig(**to_config(model.config, ENDS, "float32"))
     other = transformers.ModernBertForMaskedLM(config).eval()
-    missing = other.load_state_dict(to_modernbert_weights(model.state_dict(), model.config), strict=False)
+    missing = other.load_state_dict(to_weights(model.state_dict(), model.config), strict=False)
     assert set(missing.missing_keys) <= {"decoder.weight"} and not missing.unexpected_keys
     other.tie_weights()
     return other

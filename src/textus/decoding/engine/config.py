@@ -1,0 +1,34 @@
+"""The settings of the engine."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from textus.config import Count, Settings
+from textus.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineConfig(Settings):
+    """How many texts are written side by side, and in what memory."""
+
+    batch_size: Count = 64
+    """How many texts are written at once; more wait their turn."""
+    cache_tokens: Count = 16384
+    """For how many tokens keys and values are kept; the context of the model at the least."""
+    block_size: Count = 16
+    """In blocks of how many tokens the cache is given out, and shared between texts that begin alike."""
+    chunk_tokens: Count = 512
+    """How many tokens of prompts are read in one pass, beside those that are written."""
+    fixed_batch: Count | Literal["off"] = "off"
+    """Every pass has exactly this many tokens, so that a text is the same, bit for bit, whatever is written beside."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fixed_batch != "off" and (self.block_size % self.fixed_batch or self.chunk_tokens < self.fixed_batch):
+            raise ConfigError(
+                f"EngineConfig: passes of {self.fixed_batch} tokens do not fill blocks of {self.block_size}, or "
+                f"chunks of {self.chunk_tokens} tokens are smaller",
+                hint="fixed_batch must divide block_size: 8 is usual",
+            )

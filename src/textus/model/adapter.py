@@ -1,0 +1,128 @@
+"""Adapters of low rank: a matrix that stays as it is, and beside it a thin pair that learns (LoRA, arXiv 2106.09685).
+
+`y = W x + alpha / rank * up(down(x))`. A matrix may carry several pairs by name, of which one is heard, or none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from textus.model.layers import Linear
+
+Targets = Literal["all", "attention", "feed_forward"]
+MATRICES = {
+    "attention": ("attention.query", "attention.key", "attention.value", "attention.output"),
+    "feed_forward": ("feed_forward.gate", "feed_forward.up", "feed_forward.down"),
+}
+"""The matrices of a block by what they serve."""
+INSIDE = ".adapters."
+"""Stands in the names of parameters that are an adapter's."""
+
+
+class Pair(nn.Module):
+    """Narrow to `rank` numbers and widen again; at first it adds nothing."""
+
+    def __init__(self, inputs: int, outputs: int, rank: int, alpha: float, dropout: float) -> None:
+        super().__init__()
+        self.down = Linear(inputs, rank)
+        self.up = Linear(rank, outputs)
+        self.scale = alpha / rank
+        self.dropout = dropout
+
+    @torch.no_grad()
+    def begin(self, generator: torch.Generator) -> None:
+        """Draw `down` as PEFT does, even within `1 / sqrt(inputs)`, and let `up` be zero."""
+        bound = 1 / math.sqrt(self.down.in_features)
+        self.down.weight.copy_(torch.empty(self.down.weight.shape).uniform_(-bound, bound, generator=generator))
+        self.up.weight.zero_()
+
+    def forward(self, x: Float[Tensor, "*rows inputs"]) -> Float[Tensor, "*rows outputs"]:
+        """Return what is added to the matrix's product."""
+        if self.dropout:
+            x = functional.dropout(x, self.dropout, self.training)
+        added: Tensor = self.up(self.down(x)) * self.scale
+        return added
+
+    def product(self) -> Float[Tensor, "outputs inputs"]:
+        """Return the matrix that it stands for, in float32."""
+        return self.up.weight.float() @ self.down.weight.float() * self.scale
+
+
+class AdaptedLinear(Linear):
+    """A matrix with adapters beside it; it shares the weight of the one whose place it takes."""
+
+    def __init__(self, plain: Linear) -> None:
+        with torch.device("meta"):
+            super().__init__(plain.in_features, plain.out_features)
+        self.weight, self.bias = plain.weight, plain.bias
+        self.adapters = nn.ModuleDict()
+        self.heard = ""
+        """The adapter that is heard; empty: none."""
+
+    def forward(self, x: Float[Tensor, "*rows inputs"]) -> Float[Tensor, "*rows outputs"]:
+        """Return the product, and what the adapter adds."""
+        product = functional.linear(x, self.weight, self.bias)
+        return product + self.adapters[self.heard](x) if self.heard else product
+
+
+def matrices(model: nn.Module, targets: Targets) -> Iterator[tuple[nn.Module, str, str, Linear]]:
+    """Yield the matrices of every block that serve `targets`: owner, name in it, whole name, and the matrix."""
+    kinds = MATRICES if targets == "all" else {targets: MATRICES[targets]}
+    endings = tuple(f".{ending}" for names in kinds.values() for ending in names)
+    for name, module in list(model.named_modules()):
+        if name.endswith(endings) and isinstance(module, Linear):
+            owner, _, last = name.rpartition(".")
+            yield model.get_submodule(owner), last, name, module
+
+
+def adapted(model: nn.Module) -> dict[str, AdaptedLinear]:
+    """Return the matrices of a model that have adapters, by their names."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, AdaptedLinear)}
+
+
+def hear(model: nn.Module, name: str) -> None:
+    """Let a model hear the adapter of this name, and no other; empty: none."""
+    for module in adapted(model).values():
+        module.heard = name if name in module.adapters else ""
+    held = _rows_of(model)
+    for row in [*reversed(held.get("", [])), *(held.get(name, []) if name else [])]:
+        row.put(model)
+
+
+@dataclass(frozen=True, eq=False)
+class TokenRows:
+    """Rows of a table (the embedding, or the head) that are of an adapter and not of its base."""
+
+    table: str
+    """The name of the parameter."""
+    tokens: list[int]
+    rows: Float[Tensor, "tokens hidden"]
+
+    @torch.no_grad()
+    def put(self, model: nn.Module) -> None:
+        """Write them into the table."""
+        table = model.get_parameter(self.table)
+        table[self.tokens] = self.rows.to(table)
+
+
+def add_rows(model: nn.Module, name: str, rows: TokenRows) -> None:
+    """Give an adapter rows of its own; those of the base come back when it is not heard."""
+    held = _rows_of(model)
+    hear(model, "")
+    before = model.get_parameter(rows.table)[rows.tokens].detach().clone()
+    held.setdefault("", []).append(TokenRows(rows.table, rows.tokens, before))
+    held.setdefault(name, []).append(rows)
+
+
+def _rows_of(model: nn.Module) -> dict[str, list[TokenRows]]:
+    """Return the rows by adapter, those of the base under the empty name."""
+    found: dict[str, list[TokenRows]] = model.__dict__.setdefault("token_rows", {})
+    return found
