@@ -76,7 +76,7 @@ def bash(script: Path, *words: str, folder: Path) -> set[str]:
         (["ex"], {"export"}),
         (["--v"], {"--version"}),
         (["export", "run", "--no"], {"--no-measure"}),
-        (["embed", "run", "--pooling", ""], {"mean", "cls", "last"}),
+        (["embed", "run", "--pooling", ""], {"auto", "mean", "cls", "last"}),
         (["embed", "run", "--pooling", "l"], {"last"}),
         (["train", "training.batch_t"], {"training.batch_tokens="}),
         (["train", "te"], set()),

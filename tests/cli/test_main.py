@@ -34,10 +34,10 @@ def test_what_is_no_verb_is_refused(cli: Any, words: list[str], error: str, hint
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_an_option_that_is_not_there_is_refused(cli: Any, verb: str) -> None:
-    texts = {"adapt": ("--method", "classify"), **dict.fromkeys(("fill", "score", "embed"), ("some text",))}.get(
-        verb, ()
-    )
-    cli(verb, "x", *texts, "--frobnicate").refused(rf"textus {verb}: .*frobnicate")
+    first = {"audit": "verify", "completion": "bash"}.get(verb, "x")
+    needed = {"adapt": ("--method", "classify"), "audit": ("x",), "export": ("--to", "gguf")}
+    more = needed | dict.fromkeys(("fill", "score", "embed"), ("some text",))
+    cli(verb, first, *more.get(verb, ()), "--frobnicate").refused(rf"textus {verb}: .*frobnicate")
 
 
 def test_no_words_print_the_help(cli: Any) -> None:

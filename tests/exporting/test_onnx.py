@@ -129,7 +129,7 @@ def test_int8_is_smaller_and_near(opened: Any, graphs: Any, rows: torch.Tensor, 
 
 def test_it_is_measured_as_the_model_is(opened: Any, graphs: Any, tokenizer: Any) -> None:
     documents = [
-        frame(tokenizer, Document(text)) for text in ("The loom wove.", "Nobody wore 1234 ells of cloth. " * 4)
+        frame(tokenizer, Document(text, "a")) for text in ("The loom wove.", "Nobody wore 1234 ells of cloth. " * 4)
     ]
     for name, measure in (("decoder", partial(evaluate, stride=16)), ("encoder", evaluate_masked)):
         wanted = measure(opened[name].model, tokenizer, documents, data="")

@@ -68,13 +68,13 @@ def test_an_encoder_changes_on_hidden_tokens(both_ways: Path) -> None:
 def test_the_error_is_that_of_the_pairs(run: Path, tmp_path: Path) -> None:
     found = textus.export(run, to="gguf", type="q8_0", out=tmp_path / "a.gguf")
     from textus.exporting import gguf
-    from textus.verbs.evaluate import _part
+    from textus.verbs.material import part_of
 
     opened = textus.load(run)
     before = textus.evaluate(opened, look_in_training=False)
     opened.model.load_state_dict(gguf.read(tmp_path / "a.gguf", opened.config))
     after = textus.evaluate(opened, look_in_training=False)
-    assert _part(run, "validation").num_documents == before.documents
+    assert part_of(opened, "validation").num_documents == before.documents
     bits = (after.units.nats - before.units.nats) / math.log(2)
     value, error = ratio(bits, before.units.num_bytes.astype(np.float64))
     assert found.change is not None

@@ -26,7 +26,7 @@ def of_tags(true: Sequence[Tags], answered: Sequence[Tags]) -> dict[str, Measure
 
     >>> found = of_tags([["B-a", "I-a", "O"], ["O", "B-b"]], [["B-a", "I-a", "O"], ["O", "B-a"]])
     >>> {name: round(measure.value, 2) for name, measure in found.items()}
-    {'entity_f1': 0.5, 'accuracy': 0.8, 'macro_f1': 0.7}
+    {'entity_f1': 0.5, 'accuracy': 0.8, 'macro_f1': 0.67}
     """
     assert [len(tags) for tags in true] == [len(tags) for tags in answered]
     lengths = np.array([len(tags) for tags in true], np.float64)

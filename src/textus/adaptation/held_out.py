@@ -119,8 +119,8 @@ def answers(
 def repetition(tokens: Sequence[int]) -> float:
     """Return the share of runs of four tokens that have come before.
 
-    >>> repetition([1, 2, 3, 4, 1, 2, 3, 4]), repetition([1, 2, 3])
-    (0.2, 0.0)
+    >>> repetition([1, 2, 3, 4, 1, 2, 3]), repetition([1, 2, 1, 2, 1, 2, 1]), repetition([1, 2, 3])
+    (0.0, 0.5, 0.0)
     """
     runs = [tuple(tokens[at : at + _GRAM]) for at in range(len(tokens) - _GRAM + 1)]
     return 1 - len(set(runs)) / len(runs) if runs else 0.0

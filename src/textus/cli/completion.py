@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -51,8 +50,10 @@ def verbs() -> tuple[Verb, ...]:
 
 
 def _verb(name: str, words: str, keys: Sequence[str]) -> Verb:
+    from textus.cli.main import command_of
+
     try:
-        importlib.import_module(f"textus.cli.{name}").run([DESCRIBE])
+        command_of(name).run([DESCRIBE])
     except Described as described:
         actions = described.parser._actions
     else:

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any, TextIO
 
 from textus.cli.arguments import Parser
@@ -102,8 +102,12 @@ def _run(words: Sequence[str]) -> int:
         return 0
     if words[0] not in VERBS:  # argparse would take the verb's own --help for itself
         _unknown(words)
-    command = importlib.import_module(f"textus.cli.{words[0]}{'_' * keyword.iskeyword(words[0])}")
-    return int(command.run(words[1:]) or 0)
+    return int(command_of(words[0]).run(words[1:]) or 0)
+
+
+def command_of(verb: str) -> ModuleType:
+    """Return the module of a verb; Python does not let one be called `import`."""
+    return importlib.import_module(f"textus.cli.{verb}{'_' * keyword.iskeyword(verb)}")
 
 
 def _unknown(words: Sequence[str]) -> None:

@@ -43,7 +43,12 @@ def _parser() -> Parser:
         "texts", nargs="*", metavar="TEXT | FILE.jsonl", help='texts, or files with {"text": ...} a line (-: stdin)'
     )
     made.add_argument("--policy", default="default", metavar="FILE", help="what is done with what (TOML)")
-    made.add_argument("--guard", default="", metavar="DIR", help="a classifier: an adapted model, or one from --learn")
+    made.add_argument(
+        "--guard",
+        default="",
+        metavar="DIR",
+        help="a classifier: a model adapted to classify by categories, or words that textus.safety.lexical has learnt",
+    )
     made.add_argument(
         "--side", choices=("input", "output"), default="input", help="which table of the policy holds (default: input)"
     )

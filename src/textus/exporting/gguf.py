@@ -60,6 +60,11 @@ _STEPS = {
 def check(opened: Checkpoint) -> None:
     """Refuse a model that llama.cpp would run as something else."""
     config = opened.config
+    if config.family not in ("qwen3", "modernbert"):
+        raise CheckpointError(
+            f"{opened.directory}: has the parts of {config.family}, which are not written as GGUF yet",
+            hint="convert it with llama.cpp's convert_hf_to_gguf.py",
+        )
     if config.family != "qwen3" or (config.attention, config.prediction_offset) != ("causal", 1):
         raise CheckpointError(
             f"{opened.directory}: reads both ways, and GGUF is for models that write from left to right",

@@ -12,8 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from textus.model.attention import Sight
-from textus.model.cache import KeyValueCache
+from textus.model.attention import Sight, attend
 from textus.model.config import ModelConfig
 from textus.model.transformer import Transformer
 
@@ -66,24 +65,24 @@ class Decoder(nn.Module):
         itself = order == now.unsqueeze(1)
         seen = (order <= now.unsqueeze(1)) & attention_mask[:, order].bool().unsqueeze(1) | itself
         bias = torch.where(seen.unsqueeze(1), 0.0, -torch.inf)
-        kept = _Kept(past)
+        kept = _Kept(past, bias)
         x, added = model.embedding(input_ids), None
         for block in model.blocks:
-            x, added = block(x, added, rotation, Sight(bias, causal=True), cast(KeyValueCache, kept))
+            x, added = block(x, added, rotation, Sight(bias, causal=True), kept)
         return model.head(model.before_head(model.finish(x, added))), *kept.present
 
 
 class _Kept:
-    """Stand in for a cache: put new keys and values behind the old ones, and remember them."""
+    """A memory of tensors alone: new keys and values go behind the old ones, and both are remembered."""
 
-    def __init__(self, past: tuple[Kept, ...]) -> None:
-        self._past, self.present = past, list[Tensor]()
+    def __init__(self, past: tuple[Kept, ...], bias: Tensor) -> None:
+        self._past, self._bias, self.present = past, bias, list[Tensor]()
 
-    def append(self, layer: int, keys: Kept, values: Kept) -> tuple[Kept, Kept]:
-        """Return the positions of one layer, old and new."""
+    def attend(self, layer: int, query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Average for each query the values that it sees, old and new."""
         both = torch.cat([self._past[2 * layer], keys], 2), torch.cat([self._past[2 * layer + 1], values], 2)
         self.present += both
-        return both
+        return attend(query, *both, self._bias, causal=True)
 
 
 def example(config: ModelConfig, module: Encoder | Decoder) -> tuple[tuple[Tensor, ...], tuple[object, ...]]:

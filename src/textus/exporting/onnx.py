@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from textus.checkpoint.checkpoint import Checkpoint
-from textus.errors import ConfigError
+from textus.errors import CheckpointError, ConfigError
 from textus.exporting.extras import needed
 from textus.exporting.graph import Decoder, Encoder, example
 from textus.exporting.whole import whole
@@ -26,12 +26,21 @@ from textus.model.transformer import Reading, Transformer
 Type = Literal["f32", "int8"]
 OPSET = 20
 """Known to ONNX Runtime from 1.17 on."""
+FAMILIES = ("qwen3", "modernbert")
+"""Whose parts the graphs are made of."""
 LARGEST_BYTES = 2**31 - 2**24
 """What protobuf, in which the file is written, can hold."""
 
 
 def check(opened: Checkpoint) -> None:
-    """Refuse a model that one file cannot hold."""
+    """Refuse a model that one file cannot hold, or whose parts the graph would compute otherwise."""
+    config = opened.config
+    if config.family not in FAMILIES or config.window:
+        what = "local layers" if config.family in FAMILIES else f"the parts of {config.family}"
+        raise CheckpointError(
+            f"{opened.directory}: has {what}, which our graphs do not know",
+            hint="use the exporter of Hugging Face's optimum",
+        )
     size = 4 * opened.config.num_parameters()
     if size > LARGEST_BYTES:
         raise ConfigError(
