@@ -7,12 +7,16 @@ TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test thorough lint types format venv clean
+.PHONY: demo test tests thorough lint types format venv clean
 
 demo: venv
 	$(BIN)/textus demo
 
-test: venv lint types
+# Types are looked at beside the tests, which now and then wait for a disk or for processes of theirs.
+test: venv lint
+	@$(MAKE) --no-print-directory --jobs 2 types tests
+
+tests: venv
 	$(BIN)/python -m pytest -n auto
 
 thorough: venv
@@ -31,12 +35,13 @@ format: venv
 
 venv: $(VENV)/installed
 
-# torch first and alone: the rest is then satisfied by the build that is chosen here.
+# torch first and alone: the rest is then satisfied by the build that is chosen here. Bytecode is made last, by all cores.
 $(VENV)/installed: pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "textus needs Python 3.11 or newer: make PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed "$(TORCH)"
-	$(BIN)/python -m pip install --quiet --constraint requirements.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --no-compile --upgrade-strategy only-if-needed "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.txt --editable ".[dev]"
+	-$(BIN)/python -m compileall -q -q -j 0 -x '/tests?/' $(VENV)/lib
 	touch $@
 
 clean:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 
 # How long one example takes on a busy machine says nothing.
-settings.register_profile("textus", deadline=None, max_examples=40)
+settings.register_profile("textus", deadline=None, max_examples=30)
 settings.register_profile("thorough", deadline=None, max_examples=500)  # make thorough
 settings.load_profile("textus")
 

@@ -159,7 +159,7 @@ for line in sys.stdin:
 """
 
 
-KILLS = 16  # each waits for the disk some hundred times
+KILLS = 8  # each waits for the disk some hundred times
 
 
 def test_killed_at_any_operation_of_a_save_what_was_whole_still_loads(bench: Any, tmp_path: Path) -> None:
