@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from textus.corpus.compression import InputFile
+from textus.corpus.objects import object_at
 from textus.errors import CorpusError, InputError
 
 LINES = (".jsonl", ".ndjson")
@@ -83,7 +84,10 @@ def records(path: Path) -> Iterator[Record]:
     elif kind == ".json":
         yield from _list(path, "\n".join(lines))
     elif kind in LINES:
-        yield from (_object(f"{path}:{number}", line) for number, line in enumerate(lines, 1) if line.strip())
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                place = f"{path}:{number}"
+                yield Record(place, object_at(place, line, "each line is one JSON object"))
     else:
         raise InputError(
             f"{path}: a file of examples ends in {', '.join(RECORDS)}", hint="write one JSON object a line: x.jsonl"
@@ -95,16 +99,6 @@ def some(found: list[Any], inputs: Sequence[Path | str]) -> list[Any]:
     if not found:
         raise CorpusError(f"{', '.join(map(str, inputs))}: no example in it", hint="give files with examples")
     return found
-
-
-def _object(place: str, line: str) -> Record:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{place}: not valid JSON: {error}", hint="each line is one JSON object") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{place}: not a JSON object", hint="each line is one JSON object")
-    return Record(place, value)
 
 
 def _list(path: Path, text: str) -> Iterator[Record]:

@@ -105,6 +105,17 @@ class InputFile:
                 self.advance(position - before)
                 yield block
 
+    def lines(self, longest: int = sys.maxsize, hint: str = "") -> Iterator[bytes]:
+        """Yield the lines of the unpacked content; raise `InputError` where more than `longest` bytes have no end."""
+        held = b""
+        for block in self.blocks(1 << 20):
+            *whole, held = (held + block).split(b"\n")
+            yield from whole
+            if len(held) > longest:
+                raise InputError(f"{self.path}: a line is longer than {longest // 2**20} MB", hint=hint)
+        if held:
+            yield held
+
     def whole(self, most: int, hint: str) -> bytes:
         """Return all of the unpacked content; raise `InputError` where there is more than `most` bytes of it."""
         content = bytearray()

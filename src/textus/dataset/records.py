@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from textus.corpus.compression import COMPRESSIONS, InputFile
+from textus.corpus.compression import InputFile
+from textus.corpus.objects import object_at
 from textus.errors import InputError
 
 ENDINGS = (".jsonl", ".ndjson", ".json")
 _BLOCK = 1 << 20
+_HINT = 'write one object a line, as {"messages": [...]}'
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ def files(path: Path) -> list[Path]:
         raise InputError(f"{path}: no such file or folder", hint="give JSON lines, one record each")
     if path.is_file():
         return [path]
-    found = sorted(one for one in path.iterdir() if _ending(one) in ENDINGS and one.is_file())
+    found = sorted(one for one in path.iterdir() if InputFile(one, one.name).suffix in ENDINGS and one.is_file())
     if not found:
         raise InputError(f"{path}: no JSON lines in this folder", hint=f"files that end in {', '.join(ENDINGS)}")
     return found
@@ -45,28 +48,15 @@ def read(path: Path) -> Iterator[Record]:
 def _file(path: Path) -> Iterator[Record]:
     opened = InputFile(path, path.name)
     opened.weight = path.stat().st_size
-    number = 0
-    for number, line in enumerate(_lines(opened), 1):
+    for number, line in enumerate(opened.lines(), 1):
         if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        if not line.strip():
-            continue
-        place = f"{path}:{number}"
-        try:
-            value = json.loads(line.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{place}: not UTF-8 at byte {error.start}", hint="convert it with `iconv -t utf-8` first"
-            ) from None
-        except (ValueError, RecursionError) as error:
-            if number == 1 and line.lstrip().startswith(b"["):
+            line = line.removeprefix(codecs.BOM_UTF8)
+            if line.lstrip().startswith(b"["):
                 yield from _list(path)
                 return
-            raise InputError(f"{place}: not valid JSON: {error}", hint="write one JSON object a line") from None
-        if isinstance(value, list) and number == 1:
-            yield from _list(path)
-            return
-        yield _record(place, value)
+        if line.strip():
+            place = f"{path}:{number}"
+            yield Record(place, object_at(place, line, _HINT))
 
 
 def _list(path: Path) -> Iterator[Record]:
@@ -75,28 +65,12 @@ def _list(path: Path) -> Iterator[Record]:
     try:
         values = json.loads(whole.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not valid JSON: {error}", hint="write one JSON object a line") from None
+        raise InputError(f"{path}: not valid JSON: {error}", hint=_HINT) from None
     for number, value in enumerate(values, 1):
         yield _record(f"{path}: record {number}", value)
 
 
 def _record(place: str, value: Any) -> Record:
     if not isinstance(value, dict):
-        raise InputError(f"{place}: not a JSON object", hint='write one object a line, as {"messages": [...]}')
+        raise InputError(f"{place}: not a JSON object", hint=_HINT)
     return Record(place, value)
-
-
-def _lines(file: InputFile) -> Iterator[bytes]:
-    held = b""
-    for block in file.blocks(_BLOCK):
-        *whole, held = (held + block).split(b"\n")
-        yield from whole
-    if held:
-        yield held
-
-
-def _ending(path: Path) -> str:
-    suffixes = path.suffixes
-    if suffixes and suffixes[-1] in COMPRESSIONS:
-        suffixes = suffixes[:-1]
-    return suffixes[-1].lower() if suffixes else ""

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-import json
+import codecs
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from typing import Any
 
 from textus import fingerprint
 from textus.corpus.compression import InputFile
+from textus.corpus.objects import object_at
 from textus.errors import InputError
 
 PAIRS = (("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"))
@@ -75,7 +76,7 @@ def read_labelled(path: Path, column: str = "auto") -> Iterator[Labelled]:
         if not line.strip():
             continue
         place = f"{path}:{number}"
-        found = _labelled(place, _object(place, line), column)
+        found = _labelled(place, object_at(place, line.removeprefix(codecs.BOM_UTF8), _HINT), column)
         if kind is None:
             kind = type(found)
         elif type(found) is not kind:
@@ -92,29 +93,11 @@ def _kind(kind: type[Labelled]) -> str:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """Yield the lines of a file, unpacked; raise `InputError` where one is too long to be one."""
-    held, file = b"", InputFile(path, path.name)
+    """Return the lines of a file, unpacked; raise `InputError` where one is too long to be one."""
+    file = InputFile(path, path.name)
     with suppress(OSError):  # reading it says better what is wrong
         file.weight = path.stat().st_size
-    for block in file.blocks(1 << 20):
-        *whole, held = (held + block).split(b"\n")
-        yield from whole
-        if len(held) > _LONGEST_LINE:
-            raise InputError(f"{path}: a line is longer than {_LONGEST_LINE // 2**20} MB", hint=_HINT)
-    if held:
-        yield held
-
-
-def _object(place: str, line: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(line.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise InputError(f"{place}: not UTF-8", hint="convert it with `iconv -t utf-8` first") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{place}: not valid JSON: {error}", hint=_HINT) from None
-    if not isinstance(value, dict):
-        raise InputError(f"{place}: not a JSON object", hint=_HINT)
-    return value
+    return file.lines(_LONGEST_LINE, _HINT)
 
 
 def _labelled(place: str, value: dict[str, Any], column: str) -> Labelled:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from textus.corpus.compression import InputFile
+from textus.corpus.objects import object_at
 from textus.errors import InputError
 
 _MOST_BYTES = 512_000_000
@@ -82,15 +82,9 @@ def _table(path: Path, text: str, suffix: str) -> Iterator[tuple[str, Row]]:
             yield f"{path}:{reader.line_num}", row
         return
     for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}:{number}: not valid JSON: {error}", hint=_HINT) from None
-        if not isinstance(value, dict):
-            raise InputError(f"{path}:{number}: not a JSON object", hint=_HINT)
-        yield f"{path}:{number}", value
+        if line.strip():
+            place = f"{path}:{number}"
+            yield place, object_at(place, line, _HINT)
 
 
 def _lines(text: str, name: str) -> Iterator[Case]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from textus.corpus.objects import object_at
 from textus.errors import InputError
 
 
@@ -27,14 +27,10 @@ def read(path: Path, needed: Sequence[str], example: str) -> list[dict[str, Any]
 
 
 def _object(place: str, line: str, needed: Sequence[str], example: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{place}: not valid JSON: {error}", hint=f"each line is an object: {example}") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{place}: not a JSON object", hint=f"each line is an object: {example}")
+    hint = f"each line is an object: {example}"
+    value = object_at(place, line, hint)
     for key in needed:
         if not isinstance(value.get(key), str):
             there = f"`{key}` is not text" if key in value else f"no `{key}`"
-            raise InputError(f"{place}: {there}", hint=f"each line is an object: {example}")
+            raise InputError(f"{place}: {there}", hint=hint)
     return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from textus.corpus.compression import InputFile, readable
 from textus.corpus.decode import decoded
 from textus.corpus.files import LINES
 from textus.corpus.log import ReadLog
+from textus.corpus.objects import object_at
 from textus.errors import InputError
 from textus.evaluation.tasks.config import TaskConfig
 from textus.evaluation.tasks.formats import Format, ours, recognised
@@ -132,16 +132,8 @@ def stem(path: Path) -> str:
 def _lines(path: Path) -> Iterator[tuple[int, Record]]:
     """Yield the objects of a file with the numbers of their lines; blank lines count, and hold nothing."""
     for number, line in enumerate(_texts(path), 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            hint = _HINT.format(EXAMPLES["choice"])
-            raise InputError(f"{path}:{number}: not valid JSON: {error}", hint=hint) from None
-        if not isinstance(value, dict):
-            raise InputError(f"{path}:{number}: not a JSON object", hint=_HINT.format(EXAMPLES["choice"]))
-        yield number, value
+        if line.strip():
+            yield number, object_at(f"{path}:{number}", line, _HINT.format(EXAMPLES["choice"]))
 
 
 def _texts(path: Path) -> Iterator[str]:
