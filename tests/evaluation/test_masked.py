@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from textus.dataset.window import Origin, Window
 from textus.errors import ConfigError, CorpusError
-from textus.evaluation.masked import evaluate_bound, evaluate_masked
+from textus.evaluation.masked import evaluate_masked, measure_bound
 from textus.evaluation.readings import evaluate_readings
 from textus.model.transformer import Transformer
 from textus.objectives.masked import Masked
@@ -99,11 +99,13 @@ def test_the_bound_is_that_of_enumeration(encoder: Any, tokenizer: Any) -> None:
             )
     exact /= math.log(2) * len(text)
     copies = [(tokens, len(text))] * 40
-    score, note = evaluate_bound(encoder, tokenizer, copies, data="d", samples=24)
+    found = measure_bound(encoder, tokenizer, copies, data="d", samples=24)
+    score, note = found.score, found.note
     assert score.name == "bits_per_byte_bound" and "at most" in score.unit and "24 samples" in note
     assert score.value == pytest.approx(exact, abs=4 * score.error + 1e-9)
     assert score.error < 0.05 * exact
-    assert evaluate_bound(encoder, tokenizer, copies, data="d", samples=24) == (score, note)
+    again = measure_bound(encoder, tokenizer, copies, data="d", samples=24)
+    assert (again.score, again.note) == (score, note)
 
 
 def test_the_bound_is_above_what_it_bounds(hybrid: Any, tokenizer: Any) -> None:
@@ -112,7 +114,7 @@ def test_the_bound_is_above_what_it_bounds(hybrid: Any, tokenizer: Any) -> None:
     with torch.no_grad():
         flat.head.weight.zero_()
     texts = documents(tokenizer, [12] * 25)
-    score, _ = evaluate_bound(flat, tokenizer, texts, data="d")
+    score = measure_bound(flat, tokenizer, texts, data="d").score
     count = sum(len(tokens) - 2 for tokens, _ in texts)
     exact = count * math.log2(hybrid.config.vocab_size) / sum(size for _, size in texts)
     assert score.value == pytest.approx(exact, rel=1e-6)
@@ -122,7 +124,7 @@ def test_a_model_that_reads_one_way_is_refused(model: Any, tokenizer: Any) -> No
     with pytest.raises(ConfigError, match="left to right only"):
         evaluate_masked(model, tokenizer, documents(tokenizer, [3]), data="d")
     with pytest.raises(ConfigError, match="left to right only"):
-        evaluate_bound(model, tokenizer, documents(tokenizer, [3]), data="d")
+        measure_bound(model, tokenizer, documents(tokenizer, [3]), data="d")
 
 
 @pytest.mark.parametrize("sizes", [[], [0, 0]])
@@ -130,7 +132,7 @@ def test_no_text_is_an_error(encoder: Any, tokenizer: Any, sizes: list[int]) -> 
     with pytest.raises(CorpusError, match="no token to hide"):
         evaluate_masked(encoder, tokenizer, documents(tokenizer, sizes), data="d")
     with pytest.raises(CorpusError, match="no text to measure"):
-        evaluate_bound(encoder, tokenizer, documents(tokenizer, sizes), data="d")
+        measure_bound(encoder, tokenizer, documents(tokenizer, sizes), data="d")
 
 
 def test_an_empty_document_among_others_does_no_harm(encoder: Any, tokenizer: Any) -> None:

@@ -90,24 +90,6 @@ class Bound:
     """Sums that it is made of; tokens are not counted."""
 
 
-def evaluate_bound(
-    model: Transformer,
-    tokenizer: Tokenizer,
-    documents: Iterable[Measured],
-    *,
-    data: str,
-    samples: int = SAMPLES,
-    seed: int = 0,
-    batch_rows: int = 32,
-    progress: Progress = SILENT,
-) -> tuple[Score, str]:
-    """Return `measure_bound`'s score and what it leaves open."""
-    found = measure_bound(
-        model, tokenizer, documents, data=data, samples=samples, seed=seed, batch_rows=batch_rows, progress=progress
-    )
-    return found.score, found.note
-
-
 def measure_bound(
     model: Transformer,
     tokenizer: Tokenizer,

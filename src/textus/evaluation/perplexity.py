@@ -46,7 +46,7 @@ def evaluate(
     Each document is read by itself, in windows of `context_length` tokens of which the last `stride` are new, so that a
     token is predicted from at least `context_length - stride` others (all there are, near the document's start). Every
     token after the first END is predicted exactly once, the last END too. Bits per byte divide all nats, those of END
-    as well, by the bytes of the text alone; without `ends`, those of END count nothing, as in `masked.evaluate_bound`.
+    as well, by the bytes of the text alone; without `ends`, those of END count nothing, as in `masked.measure_bound`.
     """
     _check(model, tokenizer, stride, batch_rows)
     began, tally = time.monotonic(), Tally(tokenizer)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 
 from textus.evaluation.estimate import Evaluation, Measured
-from textus.evaluation.masked import evaluate_bound, evaluate_masked
+from textus.evaluation.masked import evaluate_masked, measure_bound
 from textus.evaluation.perplexity import evaluate
 from textus.model.transformer import Transformer
 from textus.progress import SILENT, Progress
@@ -36,9 +36,9 @@ def evaluate_readings(
     scores = [score for one in found for score in one.scores]
     notes = [one.note for one in found]
     if bound:
-        score, note = evaluate_bound(model, tokenizer, documents(), data=data, progress=progress)
-        scores.append(score)
-        notes.append(note)
+        above = measure_bound(model, tokenizer, documents(), data=data, progress=progress)
+        scores.append(above.score)
+        notes.append(above.note)
     return dataclasses.replace(
         found[0],
         scores=tuple(scores),
