@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -157,18 +157,24 @@ def both_ways(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def wide(config: Any) -> Any:
+def _wide(config: Any, seed: int = 1) -> Any:
     """Make a network with weights eight times as large: what it predicts hangs on all that it reads."""
     import torch
 
     from textus.model.transformer import Transformer
 
-    made = Transformer(config, seed=1).eval()
+    made = Transformer(config, seed=seed).eval()
     with torch.no_grad():
         for parameter in made.parameters():
             if parameter.dim() > 1:
                 parameter.mul_(8)
     return made
+
+
+@pytest.fixture(scope="session")
+def wide() -> Callable[..., Any]:
+    """Return what makes such a network."""
+    return _wide
 
 
 @pytest.fixture(scope="module")
@@ -181,10 +187,10 @@ def context_length(model: Any) -> int:
 def encoder(model: Any, context_length: int) -> Any:
     """A network of random weights in the shape of ModernBERT, over the vocabulary of `model`."""
     shape = {"attention": "bidirectional", "prediction_offset": 0, "num_kv_heads": 4, "family": "modernbert"}
-    return wide(dataclasses.replace(model.config, **shape, context_length=context_length))
+    return _wide(dataclasses.replace(model.config, **shape, context_length=context_length))
 
 
 @pytest.fixture(scope="module")
 def hybrid(model: Any, context_length: int) -> Any:
     """The same in the shape of `model`, but reading both ways."""
-    return wide(dataclasses.replace(model.config, reads_both_ways=True, context_length=context_length))
+    return _wide(dataclasses.replace(model.config, reads_both_ways=True, context_length=context_length))

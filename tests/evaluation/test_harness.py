@@ -7,7 +7,7 @@ import math
 import os
 import tomllib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -105,13 +105,8 @@ def others_may_warn() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def network(model: Transformer) -> Transformer:
-    made = Transformer(replace(model.config, {"context_length": 64, "num_layers": 1}), seed=3).eval()
-    with torch.no_grad():
-        for parameter in made.parameters():
-            if parameter.dim() > 1:
-                parameter.mul_(8)
-    return made
+def network(model: Transformer, wide: Callable[..., Transformer]) -> Transformer:
+    return wide(replace(model.config, {"context_length": 64, "num_layers": 1}), seed=3)
 
 
 @pytest.fixture(scope="module")
