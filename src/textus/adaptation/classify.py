@@ -51,7 +51,7 @@ def classify(job: Job) -> Adapted:
         job=job,
         start=start,
         task=task,
-        objective=Classify(labels.several, task.reading),
+        objective=Classify(task.reading, several=labels.several),
         tuning=settings.training,
         training=lambda seed, batch: Examples(*train, named, seed=seed, batch=batch),
         choice=Examples(*choice, named, ordered=True),

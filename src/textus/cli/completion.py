@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from textus.cli.arguments import DESCRIBE, Described, Parser, parse, setting_keys, show
+from textus.cli.main import VERBS, command_of
 from textus.cli.shells import bash, fish, zsh
 
 Shell = Literal["bash", "zsh", "fish"]
@@ -43,15 +44,11 @@ def completion(shell: Shell) -> str:
 
 def verbs() -> tuple[Verb, ...]:
     """Ask every verb for its parser."""
-    from textus.cli.main import VERBS
-
     keys = setting_keys()
     return tuple(_verb(name, words, keys) for name, words in VERBS.items())
 
 
 def _verb(name: str, words: str, keys: Sequence[str]) -> Verb:
-    from textus.cli.main import command_of
-
     try:
         command_of(name).run([DESCRIBE])
     except Described as described:

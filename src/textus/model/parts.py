@@ -37,14 +37,8 @@ class UnturnedAttention(PlainAttention):
         return x.to(dtype)
 
 
-class GeluFeedForward(nn.Module):
+class GeluFeedForward(FeedForward):
     """Transform each position by itself: GELU of one projection times another, and one down."""
-
-    def __init__(self, hidden_size: int, intermediate_size: int) -> None:
-        super().__init__()
-        self.gate = Linear(hidden_size, intermediate_size)
-        self.up = Linear(hidden_size, intermediate_size)
-        self.down = Linear(intermediate_size, hidden_size)
 
     def forward(self, x: Float[Tensor, "batch time hidden"]) -> Float[Tensor, "batch time hidden"]:
         """Return what is added to the state."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch.nn import functional
@@ -17,10 +17,9 @@ from textus.objectives.objective import IGNORE, Batch, Loss
 
 
 @dataclass(frozen=True)
-class Classify:
-    """Ask for the label of each text, or with `several` for each label whether it holds."""
+class _Labels:
+    """What is asked of labelled examples, whatever has the labels."""
 
-    several: bool = False
     attention: Literal["causal", "bidirectional"] = "bidirectional"
     errors: bool = False
     """Count wrong answers rather than nats: what trials are chosen by."""
@@ -28,7 +27,21 @@ class Classify:
 
     def batch(self, window: Window, generator: torch.Generator) -> Batch:
         """Take texts and labels as they are."""
-        return _asked(window, self.attention)
+        assert isinstance(window, Labelled)
+        labels = window.labels.masked_fill(window.labels == PADDING, IGNORE)
+        alone = bool(window.one_document.all())
+        return Batch.of(window.tokens, labels, None if alone else window.documents, attention=self.attention)
+
+    def validation(self) -> Self:
+        """Count errors."""
+        return dataclasses.replace(self, errors=True)
+
+
+@dataclass(frozen=True)
+class Classify(_Labels):
+    """Ask for the label of each text, or with `several` for each label whether it holds."""
+
+    several: bool = False
 
     def loss(self, model: Transformer, batch: Batch) -> Loss:
         """Sum the negative log-probabilities of the labels, or the errors."""
@@ -43,23 +56,10 @@ class Classify:
             nats = functional.cross_entropy(logits, labels, reduction="sum")
         return Loss(wrong.sum().float() if self.errors else nats, batch.count)
 
-    def validation(self) -> Classify:
-        """Count errors."""
-        return dataclasses.replace(self, errors=True)
-
 
 @dataclass(frozen=True)
-class Tag:
+class Tag(_Labels):
     """Ask for the label of each word, at one of its tokens."""
-
-    attention: Literal["causal", "bidirectional"] = "bidirectional"
-    errors: bool = False
-    """Count wrong answers rather than nats: what trials are chosen by."""
-    prediction_offset: Literal[0] = 0
-
-    def batch(self, window: Window, generator: torch.Generator) -> Batch:
-        """Take texts and labels as they are."""
-        return _asked(window, self.attention)
 
     def loss(self, model: Transformer, batch: Batch) -> Loss:
         """Sum the negative log-probabilities of the labels, or the errors; the head sees only what is asked."""
@@ -71,14 +71,3 @@ class Tag:
         if self.errors:
             return Loss((logits.argmax(1) != labels).sum().float(), batch.count)
         return Loss(functional.cross_entropy(logits, labels, reduction="sum"), batch.count)
-
-    def validation(self) -> Tag:
-        """Count errors."""
-        return dataclasses.replace(self, errors=True)
-
-
-def _asked(window: Window, attention: Literal["causal", "bidirectional"]) -> Batch:
-    assert isinstance(window, Labelled)
-    labels = window.labels.masked_fill(window.labels == PADDING, IGNORE)
-    alone = bool(window.one_document.all())
-    return Batch.of(window.tokens, labels, None if alone else window.documents, attention=attention)

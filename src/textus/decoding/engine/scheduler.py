@@ -37,11 +37,6 @@ class Scheduler:
         """How many tokens did not have to be read, since another text began with them."""
 
     @property
-    def is_idle(self) -> bool:
-        """Tell whether there is nothing to do."""
-        return not self._waiting and not self._running
-
-    @property
     def running(self) -> tuple[Request, ...]:
         """The texts that hold blocks."""
         return tuple(self._running)
