@@ -51,8 +51,10 @@ class Link:
             while True:
                 before = self.starts
                 await self._live()
-                if self._refused and not self.starts:
-                    raise self._refused
+                if not self.starts:
+                    raise self._refused or ResourceError(
+                        "the engine's process has ended before it was ready", hint="what it says stands above"
+                    )
                 pause = _FIRST_PAUSE if self.starts > before else min(2 * pause, _LONGEST_PAUSE)
                 _logger.error("the engine has stopped; it is started again in %.1f s", pause)
                 await asyncio.sleep(pause)

@@ -1,4 +1,4 @@
-"""Put models behind OpenAI's API."""
+"""Put models behind OpenAI's API. Nothing heavy is imported here: the engine has a process of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from textus.errors import ConfigError
 from textus.serving.config import Limits
-from textus.verbs.load import Weights
 
 if TYPE_CHECKING:
     from textus.serving.link import Link
@@ -53,7 +52,7 @@ class Setup:
     audit_key: str | Path = ""
     audit_raw: bool = False
     device: str = "cpu"
-    weights: Weights = "stored"
+    weights: Literal["stored", "int8"] = "stored"
     threads: int | Literal["auto"] = "auto"
     limits: Limits = Limits()  # noqa: RUF009 - frozen
 
