@@ -22,7 +22,7 @@ def run(arguments: Sequence[str]) -> None:
         return
     if not options.models:
         raise ConfigError("no model was named", hint="textus serve runs/first")
-    from textus.verbs.serve import Setup, needs, serve
+    from textus.verbs.serve import Setup, needs, serve_forever
 
     needs()
     from textus.serving.keys import Keys
@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> None:
     )
     keys = Keys.read(Path(options.key_file)) if options.key_file else Keys()
     place = Place(options.host, options.port, keys, options.anyone)
-    serve(setup, place, said=lambda serving: _said(options, serving), check=options.check)
+    serve_forever(setup, place, said=lambda serving: _said(options, serving), check=options.check)
 
 
 def _parser() -> Parser:

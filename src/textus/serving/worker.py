@@ -309,7 +309,7 @@ def _number(value: float) -> float:
 
 def _failure(error: Exception) -> dict[str, Any]:
     if isinstance(error, ConfigError):  # settings that leave no token, say: the request is at fault
-        return Refusal(400, in_words(error)).as_dict()
+        return Refusal(400, in_words(error), code="invalid_value").as_dict()
     _logger.error("a request failed", exc_info=error)
     first = next(iter(str(error).splitlines()), "")
     return Refusal(500, f"{type(error).__name__}: {first}", code="engine_error").as_dict()
