@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from textus import config as settings
-from textus.cli.arguments import Parser, as_json, describe_settings, listed_settings, parse, say, show
+from textus.cli.arguments import Parser, as_json, describe_settings, listed_settings, parse, show
 from textus.errors import ConfigError
 
 
@@ -90,7 +90,6 @@ def _threads(given: str) -> Any:
 
 
 def _said(options: argparse.Namespace, serving: Any) -> None:
-    if options.json:
-        print(as_json(serving.as_dict()), flush=True)
     guarded = "behind its guard" if options.guard or options.policy else "without a guard (--policy default adds one)"
-    say(f"{', '.join(serving.models)} at {serving.url}, {guarded}; API: {serving.url}/v1")
+    text = f"{', '.join(serving.models)} at {serving.url}, {guarded}; API: {serving.url}/v1"
+    print(as_json(serving.as_dict()) if options.json else text, flush=True)
