@@ -40,6 +40,7 @@ VERBS = {
     "embed": "vectors for texts",
     "adapt": "make a model fit for a task, with examples of it",
     "label": "labels for texts, or for their words, by a model that was adapted to give them",
+    "serve": "models behind OpenAI's API, with a guard and a page to talk to them",
     "export": "a model for llama.cpp or ONNX Runtime, with what that costs; or its card",
     "doctor": "is all well with the machine and the installation, with advice",
     "completion": "what a shell needs to complete these verbs and their options",
