@@ -55,6 +55,8 @@ SENTENCE_END = re.compile(r"(?<=[.!?])([\"'”’)\]]*) +(?=[\"'“‘(\[=]?[A-Z
 LENGTHS = (12, 24, 48, 96, 192)
 """Tokens from which a document is long enough; drawn for each."""
 TOKENS_AT_ONCE = 65_536
+SURE = 60
+"""Steps after which their time is known."""
 BOUND_DOCUMENTS = 400
 
 
@@ -70,12 +72,13 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--mask-rates", type=float, nargs=2, default=(0.3, 0.15))
     parser.add_argument("--masked-share", type=float, default=1.0)
     parser.add_argument("--words", type=float, default=1e8, help="read in all, repeated ones counted again")
-    parser.add_argument("--layers", type=int, default=12)
-    parser.add_argument("--width", type=int, default=448)
-    parser.add_argument("--inner", type=int, default=1408)
+    parser.add_argument("--seconds", type=float, default=0.0, help="fewer steps where they take longer; 0: as many")
+    parser.add_argument("--layers", type=int, default=8)
+    parser.add_argument("--width", type=int, default=512)
+    parser.add_argument("--inner", type=int, default=1856)
     parser.add_argument("--context", type=int, default=512)
     parser.add_argument("--batch-tokens", type=int, default=32_768)
-    parser.add_argument("--rate", type=float, default=2.6e-3)
+    parser.add_argument("--rate", type=float, default=2.5e-3)
     parser.add_argument("--weight-decay", type=float, default=0.3)
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=1)
@@ -202,12 +205,20 @@ def trained(options: argparse.Namespace) -> Trained:
     model = Transformer(config, options.seed).to(options.device)
     objective = build(asked, tokenizer, steps * rows, options.seed)
     began, seconds, losses = time.monotonic(), [], []
+    waited = 0.0
     for step in train(model, Loader(windows, rows), objective, recipe, TrainState.start(model, recipe)):
         seconds.append(step.seconds)
         losses.append(step.loss)
-        if step.number in (1, 20) or not step.number % max(1, steps // 8):
+        waited += step.waited
+        if options.seconds and step.number in (SURE, steps // 2):
+            left = options.seconds - (time.monotonic() - began)
+            steps = min(steps, step.number + max(1, int(left / np.median(seconds[-SURE:]))))
+            object.__setattr__(recipe, "steps", steps)  # the rate falls to the new end
+        if step.number in (1, SURE) or not step.number % max(1, steps // 6):
             print(f"{options.objective} {options.mix} step {step.number}/{steps} loss {step.loss:.3f} "
                   f"{time.monotonic() - began:.0f} s", flush=True)  # fmt: skip
+        if step.number == steps:
+            break
     median = float(np.median(seconds))
     facts = {
         "parameters": config.num_parameters(),
@@ -217,6 +228,7 @@ def trained(options: argparse.Namespace) -> Trained:
         "seconds": round(time.monotonic() - began, 1),
         "seconds_without_compilation": round(median * steps, 1),
         "tokens_per_second": round(rows * options.context / median),
+        "waited_percent": round(100 * waited / sum(seconds), 1),
         "last_loss": float(np.mean(losses[-20:])),
     }
     return Trained(model, tokenizer, facts)
@@ -248,24 +260,21 @@ def text_scores(found: Trained, options: argparse.Namespace) -> dict[str, float]
     return scores
 
 
-def likelihoods(model: Transformer, rows: Sequence[list[int]], reading: Reading, mask: int) -> tuple[Any, Any]:
-    """Return ln p of each row's text, and with its last token: rows are `END text END`.
-
-    Read both ways, the second is with that last token out of sight.
-    """
+def likelihoods(model: Transformer, rows: Sequence[list[int]], reading: Reading, mask: int) -> dict[str, Any]:
+    """Return ln p of each row's text, by name; rows are `END text END`. From the left it is given with that END too."""
     if reading == "causal":
         every = _summed(model, [(row, 0, row[1:]) for row in rows], "causal")
-        return np.array([sum(one[:-1]) for one in every]), np.array([sum(one) for one in every])
-    found = []
-    for shown in (rows, [row[:-1] for row in rows]):
-        asked = [
-            ([*row[:place], mask, *row[place + 1 :]], place - 1, [row[place]])
-            for row, whole in zip(shown, rows, strict=True)
-            for place in range(1, len(whole) - 1)
-        ]
-        values = iter(_summed(model, asked, "bidirectional"))
-        found.append(np.array([sum(next(values)[0] for _ in row[1:-1]) for row in rows]))
-    return found[0], found[1]
+        return {
+            "causal": np.array([sum(one[:-1]) for one in every]),
+            "causal_with_end": np.array([sum(one) for one in every]),
+        }
+    asked = [
+        ([*row[:place], mask, *row[place + 1 :]], place - 1, [row[place]])
+        for row in rows
+        for place in range(1, len(row) - 1)
+    ]
+    values = iter(_summed(model, asked, "bidirectional"))
+    return {"masked": np.array([sum(next(values)[0] for _ in row[1:-1]) for row in rows])}
 
 
 @torch.inference_mode()
@@ -307,26 +316,26 @@ def minimal_pairs(found: Trained, folder: Path, most: int) -> dict[str, Any]:
             rows += [[tokenizer.begin, *tokenizer.encode(text), tokenizer.end] for text in texts]
     scores: dict[str, Any] = {}
     for reading in model.config.readings:
-        for kind, sums in zip(("", "_other"), likelihoods(model, rows, reading, tokenizer.mask), strict=True):
+        for name, sums in likelihoods(model, rows, reading, tokenizer.mask).items():
             good, bad = sums[::2], sums[1::2]
             right = {"official": good >= bad, "half": (good > bad) + 0.5 * (good == bad)}
-            by = {name: {} for name in right}
-            for how, values in right.items():
-                for paradigm in sorted(set(names)):
-                    here = np.array([name == paradigm for name in names])
-                    by[how][paradigm] = 100 * float(values[here].mean())
-            macro = {how: round(float(np.mean(list(each.values()))), 2) for how, each in by.items()}
-            terms = sorted(set(phenomena.values()))
-            grouped = {
-                term: round(float(np.mean([by["half"][name] for name in by["half"] if phenomena[name] == term])), 1)
-                for term in terms
-            }
-            scores[("causal" if reading == "causal" else "masked") + kind] = {
-                **macro,
+            by = {how: _by_paradigm(values, names) for how, values in right.items()}
+            grouped: dict[str, list[float]] = defaultdict(list)
+            for paradigm, value in by["half"].items():
+                grouped[phenomena[paradigm]].append(value)
+            scores[name] = {
+                **{how: round(float(np.mean(list(each.values()))), 2) for how, each in by.items()},
                 "ties": int((good == bad).sum()),
-                "phenomena": grouped,
+                "phenomena": {term: round(float(np.mean(values)), 1) for term, values in grouped.items()},
             }
     return scores
+
+
+def _by_paradigm(right: np.ndarray, names: Sequence[str]) -> dict[str, float]:
+    found: dict[str, list[float]] = defaultdict(list)
+    for name, value in zip(names, right.tolist(), strict=True):
+        found[name].append(100.0 * value)
+    return {name: float(np.mean(values)) for name, values in found.items()}
 
 
 def scored(found: Trained, options: argparse.Namespace) -> dict[str, Any]:
@@ -334,7 +343,10 @@ def scored(found: Trained, options: argparse.Namespace) -> dict[str, Any]:
     torch.set_float32_matmul_precision("high")
     began = time.monotonic()
     suites = {name: options.data / "eval" / f"{name}_fast" for name in ("blimp", "supplement")}
-    result = {name: minimal_pairs(found, folder, options.pairs) for name, folder in suites.items()}
+    result: dict[str, Any] = {}
+    for name, folder in suites.items():
+        result[name] = minimal_pairs(found, folder, options.pairs)
+        print(json.dumps({name: result[name]}), flush=True)
     result |= text_scores(found, options)
     return result | {"scoring_seconds": round(time.monotonic() - began, 1)}
 
@@ -346,6 +358,7 @@ def main() -> None:
     if options.prepare:
         return
     found = trained(options)
+    print(json.dumps(found.facts), flush=True)
     result = scored(found, options)
     device = torch.cuda.get_device_name() if options.device == "cuda" else "cpu"
     told = {name: str(value) for name, value in vars(options).items()}
