@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from textus.verbs.inspect import inspect
     from textus.verbs.label import label
     from textus.verbs.load import load
+    from textus.verbs.merge import Merged, merge
     from textus.verbs.moderate import moderate
     from textus.verbs.pack import pack
     from textus.verbs.plan import plan
@@ -94,6 +95,7 @@ _PLACES = {
     "Hybrid": "objectives.hybrid",
     "Loader": "dataset.loader",
     "Masked": "objectives.masked",
+    "Merged": "verbs.merge",
     "Message": "decoding.chat",
     "MinP": "decoding.processors",
     "ModelConfig": "model.config",
@@ -135,6 +137,7 @@ _PLACES = {
     "inspect": "verbs.inspect",
     "label": "verbs.label",
     "load": "verbs.load",
+    "merge": "verbs.merge",
     "moderate": "verbs.moderate",
     "pack": "verbs.pack",
     "plan": "verbs.plan",
@@ -166,6 +169,7 @@ __all__ = [
     "Hybrid",
     "Loader",
     "Masked",
+    "Merged",
     "Message",
     "MinP",
     "ModelConfig",
@@ -208,6 +212,7 @@ __all__ = [
     "inspect",
     "label",
     "load",
+    "merge",
     "moderate",
     "pack",
     "plan",
