@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from textus.verbs.inspect import inspect
     from textus.verbs.label import label
     from textus.verbs.load import load
+    from textus.verbs.merge import Merged, merge
     from textus.verbs.moderate import moderate
     from textus.verbs.pack import pack
     from textus.verbs.plan import plan
@@ -95,6 +96,7 @@ _PLACES = {
     "Hybrid": "objectives.hybrid",
     "Loader": "dataset.loader",
     "Masked": "objectives.masked",
+    "Merged": "verbs.merge",
     "Message": "decoding.chat",
     "MinP": "decoding.processors",
     "ModelConfig": "model.config",
@@ -136,6 +138,7 @@ _PLACES = {
     "inspect": "verbs.inspect",
     "label": "verbs.label",
     "load": "verbs.load",
+    "merge": "verbs.merge",
     "moderate": "verbs.moderate",
     "pack": "verbs.pack",
     "plan": "verbs.plan",
@@ -168,6 +171,7 @@ __all__ = [
     "Hybrid",
     "Loader",
     "Masked",
+    "Merged",
     "Message",
     "MinP",
     "ModelConfig",
@@ -210,6 +214,7 @@ __all__ = [
     "inspect",
     "label",
     "load",
+    "merge",
     "moderate",
     "pack",
     "plan",

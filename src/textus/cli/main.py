@@ -28,6 +28,7 @@ VERBS = {
     "tokenize": "learn the vocabulary of a corpus",
     "pack": "turn a corpus into token shards and show the windows they give",
     "import": "take over a model that was made elsewhere",
+    "merge": "make one model of several: their mean, or a point between two",
     "inspect": "show a corpus, tokenizer, window, checkpoint or run as text",
     "plan": "say what would be trained, how long it takes and what memory it needs",
     "evaluate": "measure perplexity and bits per byte, with standard errors",
