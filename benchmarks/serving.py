@@ -126,6 +126,7 @@ class Served:
         self.model, self.port, self.http, self.engine = model, port, http, engine
 
     def cpu(self) -> tuple[float, float]:
+        """Return the CPU seconds of both processes."""
         return seconds_of(self.http), seconds_of(self.engine) if self.engine else 0.0
 
 
