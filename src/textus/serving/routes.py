@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from textus.serving import fields, shapes
-from textus.serving.answering import Events, Json, event, while_there
+from textus.serving.answering import Events, Gone, Json, event, while_there
 from textus.serving.config import Limits
 from textus.serving.keys import Rates
 from textus.serving.link import Link
@@ -29,6 +29,8 @@ POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """What the page may do: run what is in its one file, and ask this server."""
+_READ_ON = 16
+"""So many times what is allowed is read, and not kept: who is cut off while it sends does not see the answer."""
 
 
 @dataclass(eq=False)
@@ -152,15 +154,22 @@ class Routes:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             # what a web page of somebody else may send without asking has another type
             raise Refusal(415, "the request must have `Content-Type: application/json`", code="unsupported_media_type")
-        data = bytearray()
+        data, size = bytearray(), 0
         try:
             async with asyncio.timeout(self.limits.body_seconds):
                 async for part in request.stream():
-                    data += part
-                    if len(data) > self.limits.max_body_bytes:
-                        raise _too_large(self.limits)
+                    size += len(part)
+                    if size <= self.limits.max_body_bytes:
+                        data += part
+                    elif size > _READ_ON * self.limits.max_body_bytes:
+                        break
+        except ClientDisconnect:
+            raise Gone from None
         except TimeoutError:
             raise Refusal(408, f"the request took more than {self.limits.body_seconds:g} s", code="timeout") from None
+        if size > self.limits.max_body_bytes:
+            message = f"the request has more than {self.limits.max_body_bytes} bytes"
+            raise Refusal(413, message, code="request_too_large")
         given = fields.read(known, fields.body(bytes(data)))
         if self.draining:
             raise Refusal(503, "the server is being stopped", code="draining")
@@ -296,7 +305,3 @@ class Writing:
 
 def _asker(request: Request) -> dict[str, Any]:
     return {"who": request.state.who, "request": request.state.id, "route": request.url.path}
-
-
-def _too_large(limits: Limits) -> Refusal:
-    return Refusal(413, f"the request has more than {limits.max_body_bytes} bytes", code="request_too_large")

@@ -1,4 +1,4 @@
-"""The engine's process: frames in, frames out; one thread writes, one makes requests ready, one listens."""
+"""The engine's process: frames in, frames out; one thread writes, two make requests ready, one listens."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ from textus.serving.served import Served
 
 LEAST = -9999.0
 """Stands for the logarithm of a probability of nothing, for which JSON has no word."""
+_READY = 2
+"""Threads that make requests ready: a long list of texts to embed must not keep a short prompt waiting."""
 _FINISH = {"end": "stop", "stop": "stop", "length": "length", "loop": "length"}
 _logger = logging.getLogger(__name__)
 
@@ -73,7 +75,7 @@ class Worker:
         """Answer what comes, until the other process has gone."""
         self._tell({"ready": [served.facts() for served in self._models.values()]})
         threading.Thread(target=self._listen, daemon=True).start()
-        with ThreadPoolExecutor(1, "ready") as pool:
+        with ThreadPoolExecutor(_READY, "ready") as pool:
             while self._take(pool):
                 self._step()
                 self._flush()
