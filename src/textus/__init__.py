@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from textus.verbs.probe import probe
     from textus.verbs.redteam import redteam
     from textus.verbs.score import score
+    from textus.verbs.serve import serve
     from textus.verbs.settings import RunSettings
     from textus.verbs.surprise import surprise
     from textus.verbs.tokenize import tokenize
@@ -142,6 +143,7 @@ _PLACES = {
     "probe": "verbs.probe",
     "redteam": "verbs.redteam",
     "score": "verbs.score",
+    "serve": "verbs.serve",
     "stream": "verbs.generate",
     "surprise": "verbs.surprise",
     "tokenize": "verbs.tokenize",
@@ -215,6 +217,7 @@ __all__ = [
     "probe",
     "redteam",
     "score",
+    "serve",
     "stream",
     "surprise",
     "tokenize",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from textus import config as settings
-from textus.cli.arguments import Parser, as_json, describe_settings, listed_settings, parse, say, show
+from textus.cli.arguments import Parser, as_json, describe_settings, listed_settings, parse, show
 from textus.errors import ConfigError
 
 
@@ -22,7 +22,7 @@ def run(arguments: Sequence[str]) -> None:
         return
     if not options.models:
         raise ConfigError("no model was named", hint="textus serve runs/first")
-    from textus.verbs.serve import Setup, needs, serve
+    from textus.verbs.serve import Setup, needs, serve_forever
 
     needs()
     from textus.serving.keys import Keys
@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> None:
     )
     keys = Keys.read(Path(options.key_file)) if options.key_file else Keys()
     place = Place(options.host, options.port, keys, options.anyone)
-    serve(setup, place, said=lambda serving: _said(options, serving), check=options.check)
+    serve_forever(setup, place, said=lambda serving: _said(options, serving), check=options.check)
 
 
 def _parser() -> Parser:
@@ -90,7 +90,6 @@ def _threads(given: str) -> Any:
 
 
 def _said(options: argparse.Namespace, serving: Any) -> None:
-    if options.json:
-        print(as_json(serving.as_dict()), flush=True)
     guarded = "behind its guard" if options.guard or options.policy else "without a guard (--policy default adds one)"
-    say(f"{', '.join(serving.models)} at {serving.url}, {guarded}; API: {serving.url}/v1")
+    text = f"{', '.join(serving.models)} at {serving.url}, {guarded}; API: {serving.url}/v1"
+    print(as_json(serving.as_dict()) if options.json else text, flush=True)

@@ -11,11 +11,11 @@ from typing import Any
 from textus.decoding.config import SamplingConfig
 from textus.decoding.strategy import Strategy
 from textus.decoding.writer import Ending
-from textus.errors import ConfigError, TextusError
+from textus.errors import TextusError
 from textus.safety.taxonomy import HARMS
 from textus.serving.gate import Gate
 from textus.serving.refusal import Refusal, in_words
-from textus.serving.served import Prompt, Served, Told, grammar_of, numbers, sampling_of, writer, wrong
+from textus.serving.served import Prompt, Served, Told, grammar_of, numbers, sampling_of, writer
 from textus.tokenizer.tokenizer import well_formed
 
 
@@ -167,15 +167,14 @@ def _of(param: str, make: Callable[[], Any]) -> Any:
     """Make a value of what a request says; what is wrong with it names the field."""
     try:
         return make()
-    except ConfigError as error:
-        name = next((word for word in error.message.replace("`", " ").replace(":", " ").split() if word in _NAMED), "")
-        raise wrong(error, name or param) from None
     except TextusError as error:
-        raise Refusal(400, in_words(error), param=param) from None
+        said = error.message.partition(":")[0].strip("`")
+        code = "context_length_exceeded" if "the model reads at most" in error.message else "invalid_value"
+        raise Refusal(400, in_words(error), param=said if said in _NAMED else param, code=code) from None
 
 
 _NAMED = ("logit_bias", "stop", "top_k", "top_p", "min_p", "repetition_penalty", "min_tokens")
-"""Fields whose names stand in errors about them."""
+"""Fields that errors about them begin with."""
 
 
 def _clean(given: str | list[int]) -> str | list[int]:

@@ -23,7 +23,6 @@ from textus.decoding.fill import Filling
 from textus.decoding.prompt import framed
 from textus.decoding.strategy import Strategy
 from textus.decoding.writer import Ending
-from textus.errors import ConfigError
 from textus.model.hidden import logarithms
 from textus.serving.config import Limits
 from textus.serving.refusal import Refusal
@@ -174,12 +173,6 @@ def _mask(opened: Checkpoint) -> str:
 def writer(served: Served) -> Engine:
     """Return a model's engine, or refuse what needs one."""
     if served.engine is None:
-        raise Refusal(400, f"`{served.name}` does not write from left to right; it can fill and embed", param="model")
+        words = f"`{served.name}` does not write from left to right; it can fill and embed"
+        raise Refusal(400, words, param="model", code="invalid_value")
     return served.engine
-
-
-def wrong(error: ConfigError, param: str) -> Refusal:
-    """Turn an error about a request's own values into a refusal that names the field."""
-    words = f"{error.message} ({error.hint})" if error.hint else error.message
-    code = "context_length_exceeded" if "the model reads at most" in error.message else None
-    return Refusal(400, words, param=param, code=code)

@@ -1,4 +1,4 @@
-"""Put models behind OpenAI's API."""
+"""Put models behind OpenAI's API. Nothing heavy is imported here: the engine has a process of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from textus.errors import ConfigError
 from textus.serving.config import Limits
-from textus.verbs.load import Weights
 
 if TYPE_CHECKING:
     from textus.serving.link import Link
@@ -53,7 +52,7 @@ class Setup:
     audit_key: str | Path = ""
     audit_raw: bool = False
     device: str = "cpu"
-    weights: Weights = "stored"
+    weights: Literal["stored", "int8"] = "stored"
     threads: int | Literal["auto"] = "auto"
     limits: Limits = Limits()  # noqa: RUF009 - frozen
 
@@ -86,7 +85,9 @@ class Setup:
         return [{"name": name, **one} for name, one in found.items()]
 
 
-def serve(setup: Setup, place: Place, *, said: Callable[[Serving], None] = lambda _: None, check: bool = False) -> None:
+def serve_forever(
+    setup: Setup, place: Place, *, said: Callable[[Serving], None] = lambda _: None, check: bool = False
+) -> None:
     """Serve until SIGTERM or Ctrl-C; `said` is told once requests are answered. With `check` it then stops at once."""
     needs()
     from textus.serving.run import run
@@ -101,7 +102,7 @@ def serve(setup: Setup, place: Place, *, said: Callable[[Serving], None] = lambd
 
 
 @contextmanager
-def serving(*models: str | Path, port: int = 0, **options: Any) -> Iterator[Serving]:
+def serve(*models: str | Path, port: int = 0, **options: Any) -> Iterator[Serving]:
     """Serve models in the background as long as the block runs; `options` are those of `Setup`.
 
     For notebooks and tests: it listens on this machine only, and asks for no keys.
@@ -143,7 +144,7 @@ def serving(*models: str | Path, port: int = 0, **options: Any) -> Iterator[Serv
         raise failures[0]
 
 
-COMMAND = (sys.executable, "-P", "-m", "textus.verbs.serving")
+COMMAND = (sys.executable, "-P", "-m", "textus.verbs.serve_engine")
 """What starts the engine's process."""
 
 
@@ -172,6 +173,3 @@ def _add(found: dict[str, dict[str, str]], name: str, one: Mapping[str, str]) ->
 def _absolute(given: str | Path) -> str:
     path = Path(given)
     return str(path.resolve()) if str(given) and path.exists() else str(given)
-
-
-__all__ = ["Serving", "Setup", "serve", "serving"]

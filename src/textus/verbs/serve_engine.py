@@ -49,7 +49,7 @@ def main() -> int:
 
 def _served(one: Mapping[str, Any], setup: Mapping[str, Any], limits: Limits) -> Served:
     opened = load(one["directory"], device=setup["device"], adapter=one["adapter"], weights=setup["weights"])
-    use_threads(setup["threads"], opened)
+    use_threads(opened, setup["threads"])
     sampling = ended(opened, run_sampling(opened.manner if opened.adapter else opened.directory))
 
     def vectors(texts: Any, dimensions: Any) -> Any:
