@@ -8,7 +8,6 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -20,15 +19,10 @@ from textus.serving.config import Limits
 from textus.serving.keys import Rates
 from textus.serving.link import Link
 from textus.serving.metrics import Metrics
+from textus.serving.page import page
 from textus.serving.refusal import Refusal
 from textus.serving.shapes import Choice, Shape
 
-PAGE = "page/index.html"
-POLICY = (
-    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-"""What the page may do: run what is in its one file, and ask this server."""
 _READ_ON = 16
 """So many times what is allowed is read, and not kept: who is cut off while it sends does not see the answer."""
 
@@ -143,11 +137,9 @@ class Routes:
 
     async def page(self, request: Request) -> Response:
         """Return the page to talk to the model."""
-        file = resources.files("textus.serving").joinpath(PAGE)
-        if not file.is_file():
-            raise Refusal(404, "this installation has no page; the API is under /v1", code="not_found")
-        headers = {"content-security-policy": POLICY, "referrer-policy": "no-referrer", "cache-control": "no-cache"}
-        return Response(file.read_bytes(), media_type="text/html", headers=headers)
+        document, policy = page()
+        headers = {"content-security-policy": policy, "referrer-policy": "no-referrer", "cache-control": "no-cache"}
+        return Response(document, media_type="text/html", headers=headers)
 
     async def _read(self, request: Request, known: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
         """Read a request, whole and in time, or refuse it."""
