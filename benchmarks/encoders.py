@@ -33,7 +33,7 @@ SHAPES = {"31m": (12, 384, 1280, 65_536), "150m": (22, 768, 1152, 32_768), "toy"
 """Layers, width, width inside the feed-forward, tokens a step."""
 CONTEXT = 512
 WARM, TIMED = 12, 40
-PATIENCE = 150.0
+PATIENCE = 90.0
 """Seconds that a variant waits for the others to have compiled."""
 
 
