@@ -29,7 +29,7 @@ from textus.tokenizer.tokenizer import Tokenizer
 SENTENCE = "The people of the United States have the right to expect that the Congress will act upon these treaties."
 PROMPT = "The Congress will"
 RANKS = sorted({round(1.12**power) for power in range(62)})
-STEPS = {"training.steps": 400, "training.threads": 1}
+SMALL = {"training.steps": 300, "training.threads": 1, "model.num_layers": 2, "model.hidden_size": 64}
 
 
 def causal(runs: Path) -> Path:
@@ -52,7 +52,7 @@ def autoregressive(runs: Path) -> None:
 def masked(runs: Path) -> None:
     run = runs / "masked"
     if not (run / "result.json").is_file():
-        textus.demo(objective="masked", out=run, settings=STEPS)
+        textus.demo(objective="masked", out=run, settings=SMALL)
     model, tokenizer = textus.load(run).model, Tokenizer.load(run / "tokenizer")
     split = textus.Shards.open(run / "shards").split("validation")
     window = textus.Windows(split, model.config.context_length, offset=0, seed=1, ordered=True).rows(range(24))
@@ -104,7 +104,7 @@ def pipeline(runs: Path) -> None:
         stage("demo:sotu", out=place, settings={"corpus.work.workers": 1})
         spent[name] = time.process_time() - before
     before = time.process_time()
-    textus.train("demo:sotu", out=place, settings={**STEPS, "training.steps": 100, "corpus.work.workers": 1})
+    textus.train("demo:sotu", out=place, settings={**SMALL, "training.steps": 100, "corpus.work.workers": 1})
     spent["100 steps and measuring"] = time.process_time() - before
     save("pipeline", bars("CPU seconds for 12 MB", {"": list(spent.values())}, list(spent)))
 
