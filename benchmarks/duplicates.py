@@ -19,7 +19,7 @@ import numpy as np
 from textus.corpus.batch import TextBatch, batches
 from textus.corpus.clean import clean
 from textus.corpus.config import CorpusConfig
-from textus.corpus.deduplicate import content_digest
+from textus.corpus.deduplicate import content_digests
 from textus.corpus.document import Document
 from textus.corpus.duplicates.candidates import candidate_pairs, merged
 from textus.corpus.duplicates.clusters import clusters, preference, repeats
@@ -29,7 +29,7 @@ from textus.corpus.duplicates.minhash import band_keys, keys_of
 from textus.corpus.duplicates.search import joined, verified_pairs
 from textus.corpus.duplicates.verify import overlaps, shingle_sets
 from textus.corpus.read import read
-from textus.corpus.split import VALIDATION, Contents, by_document
+from textus.corpus.split import VALIDATION, by_document
 
 RATES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12)
 BINS = (0.95, 0.9, 0.82, 0.755, 0.63, 0.48, 0.36)
@@ -222,10 +222,9 @@ def cost(texts: list[str]) -> dict[str, Any]:
 
 def leak(texts: list[str]) -> dict[str, Any]:
     """Hold 5 % out by content and by cluster, and say what of it was seen; nothing is dropped first."""
-    contents = Contents()
-    for text in texts:
-        contents.append(content_digest(text), len(text.encode("utf-8", "surrogatepass")))
-    keys, sizes, config = contents.keys, contents.sizes, DuplicatesConfig()
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    keys = np.frombuffer(content_digests(encoded), ">u8").reshape(-1, 2).astype(np.uint64)
+    sizes, config = np.array(list(map(len, encoded)), np.int64), DuplicatesConfig()
     pairs, found = verified_pairs(texts, config)
     joins = pairs[found.jaccard >= config.related]
     grouped = clusters(joins, keys, sizes, config)

@@ -74,6 +74,9 @@ class Desk:
         arguments = words[1:]
         if arguments[0] in PLANNING and "--settings" not in arguments:
             arguments += [f"{key}={value}" for key, value in SMALL.items()]
+        if arguments[0] == "serve" and "--limits" not in arguments:
+            assert "--check" in arguments, f"`{line}` would never end"
+            arguments += ["--port", "0"]
         from textus.cli.main import main
 
         self._capsys.readouterr()
@@ -86,7 +89,7 @@ class Desk:
 
     def execute(self, code: str, name: str) -> None:
         """Run Python in a namespace of its own, with `SMALL` among the settings that it gives."""
-        for needed in ("transformers", "onnxruntime"):
+        for needed in ("transformers", "onnxruntime", "openai"):
             if needed in code:
                 pytest.importorskip(needed)
         if re.search(r"textus\.(train|plan|demo|ablate)\(", code):

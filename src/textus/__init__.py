@@ -67,12 +67,14 @@ if TYPE_CHECKING:
     from textus.verbs.inspect import inspect
     from textus.verbs.label import label
     from textus.verbs.load import load
+    from textus.verbs.merge import Merged, merge
     from textus.verbs.moderate import moderate
     from textus.verbs.pack import pack
     from textus.verbs.plan import plan
     from textus.verbs.probe import probe
     from textus.verbs.redteam import redteam
     from textus.verbs.score import score
+    from textus.verbs.serve import serve
     from textus.verbs.settings import RunSettings
     from textus.verbs.surprise import surprise
     from textus.verbs.tokenize import tokenize
@@ -95,6 +97,7 @@ _PLACES = {
     "Hybrid": "objectives.hybrid",
     "Loader": "dataset.loader",
     "Masked": "objectives.masked",
+    "Merged": "verbs.merge",
     "Message": "decoding.chat",
     "MinP": "decoding.processors",
     "ModelConfig": "model.config",
@@ -137,6 +140,7 @@ _PLACES = {
     "inspect": "verbs.inspect",
     "label": "verbs.label",
     "load": "verbs.load",
+    "merge": "verbs.merge",
     "moderate": "verbs.moderate",
     "pack": "verbs.pack",
     "plan": "verbs.plan",
@@ -144,6 +148,7 @@ _PLACES = {
     "probe": "verbs.probe",
     "redteam": "verbs.redteam",
     "score": "verbs.score",
+    "serve": "verbs.serve",
     "stream": "verbs.generate",
     "surprise": "verbs.surprise",
     "tokenize": "verbs.tokenize",
@@ -168,6 +173,7 @@ __all__ = [
     "Hybrid",
     "Loader",
     "Masked",
+    "Merged",
     "Message",
     "MinP",
     "ModelConfig",
@@ -211,6 +217,7 @@ __all__ = [
     "inspect",
     "label",
     "load",
+    "merge",
     "moderate",
     "pack",
     "plan",
@@ -218,6 +225,7 @@ __all__ = [
     "probe",
     "redteam",
     "score",
+    "serve",
     "stream",
     "surprise",
     "tokenize",

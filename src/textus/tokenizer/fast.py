@@ -24,12 +24,17 @@ from textus.tokenizer.encoders import Encode, Tokens
 from textus.tokenizer.words import SPLIT, class_borders
 
 
-def choose(name: str, content: str, builtin: Encode, progress: Progress = SILENT) -> tuple[str, Encode]:
-    """Return the name and the function of the encoder that `name`, `builtin`, `auto` or an engine,, stands for."""
+def choose(
+    name: str, content: str, builtin: Encode, trusted: Encode, progress: Progress = SILENT
+) -> tuple[str, Encode]:
+    """Return the name and the function of the encoder that `name`, `builtin`, `auto` or an engine, stands for.
+
+    `trusted` gives the tokens that any other must give: `tokenizers` itself, made from the same content.
+    """
     if name == "builtin":
         return name, builtin
     if name != "auto":
-        encode = _made(name, content)
+        encode = _made(name, content, trusted)
         if isinstance(encode, str):
             raise TokenizerError(
                 f"tokenizer.encoder = {name} cannot be used: {encode}", hint="set tokenizer.encoder to auto or builtin"
@@ -37,20 +42,20 @@ def choose(name: str, content: str, builtin: Encode, progress: Progress = SILENT
         return name, encode
     for engine in _IN_ORDER:
         if find_spec(engine) is not None:
-            encode = _made(engine, content)
+            encode = _made(engine, content, trusted)
             if not isinstance(encode, str):
                 return engine, encode
             progress.say(f"encoder {engine} is not used: {encode}")
     return "builtin", builtin
 
 
-def _made(name: str, content: str) -> Encode | str:
+def _made(name: str, content: str, trusted: Encode) -> Encode | str:
     """Return an engine that has passed the test, or why there is none."""
     if find_spec(name) is None:
         return "it is not installed (pip install 'textus[fast]')"
     try:
         encode = _ENGINES[name](content)
-        wrong = difference(encode, content)
+        wrong = difference(encode, trusted)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a panic in Rust is no `Exception`, and each of them has errors of its own
@@ -59,10 +64,10 @@ def _made(name: str, content: str) -> Encode | str:
     return encode if wrong is None else f"it gives other tokens for {wrong!r}"
 
 
-def difference(encode: Encode, content: str) -> str | None:
-    """Return the first text of the test for which `encode` gives other tokens than `tokenizers` does."""
+def difference(encode: Encode, trusted: Encode) -> str | None:
+    """Return the first text of the test for which the two give different tokens."""
     texts = samples()
-    for text, expected, found in zip(texts, _tokenizers(content)(texts), encode(texts), strict=True):
+    for text, expected, found in zip(texts, trusted(texts), encode(texts), strict=True):
         if not np.array_equal(expected, found):
             return text[:80]
     return None

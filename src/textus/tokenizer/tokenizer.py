@@ -63,7 +63,8 @@ class Tokenizer:
         # Looking words up is exact for our own split only; with another one, text goes to the engine whole.
         self._is_ours = splits_as_ours(content)
         own = WordEncoder(encoders.by_word(self._engine)).encode_batch if self._is_ours else None
-        self._builtin = self._encode = own or encoders.guarded(self._engine, found.special)
+        self._trusted = encoders.guarded(self._engine, found.special)
+        self._builtin = self._encode = own or self._trusted
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:
@@ -145,7 +146,7 @@ class Tokenizer:
         `auto` takes the first that is installed and passes a test of its tokens; of those that fail `progress` is told.
         One that is asked for by name and cannot be had raises `TokenizerError`.
         """
-        self.encoder, self._encode = fast.choose(encoder, self._content, self._builtin, progress)
+        self.encoder, self._encode = fast.choose(encoder, self._content, self._builtin, self._trusted, progress)
 
     def with_special(self, names: Sequence[str]) -> Tokenizer:
         """Return a tokenizer that has these special tokens too; the numbers of all others stay."""

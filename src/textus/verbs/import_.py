@@ -90,11 +90,11 @@ def _write(opened: Checkpoint, place: Path, key: str, parent: str, dtype: Format
         parent=parent,
     )
     with storage.new_directory(place) as new:
-        checkpoint.write_model(new, opened.model, opened.tokenizer, came, _generation(opened.directory))
+        checkpoint.write_model(new, opened.model, opened.tokenizer, came, generation_of(opened.directory))
         storage.seal(new, KIND, key, {"parent": parent}, facts)
 
 
-def _generation(directory: Path) -> Mapping[str, Any]:
+def generation_of(directory: Path) -> Mapping[str, Any]:
     """Return how the model writes unless told otherwise, as its directory says it."""
     path = directory / GENERATION
     values = storage.read_json(path, CheckpointError) if path.is_file() else {}

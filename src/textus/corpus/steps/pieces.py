@@ -20,7 +20,7 @@ from textus.corpus.work.bench import Bench, Job
 _EXTENTS = "extents.json"
 _MOST_PIECES = 4096
 _UNPACKED = 4
-"""How much larger a piece of unpacked text may be than one on disk, for most of it is packed."""
+"""How much larger a piece of unpacked text may be than one on disk, where that is packed."""
 
 
 def divide(bench: Bench, parts: Sequence[Part | Staged], config: CorpusConfig, log: ReadLog) -> list[Source]:
@@ -28,7 +28,7 @@ def divide(bench: Bench, parts: Sequence[Part | Staged], config: CorpusConfig, l
     size = _piece_bytes(parts, config)
     parts = _weighed(bench, parts)
     large = [part for part in parts if isinstance(part, Part) and part.weight > 1.5 * size]
-    unpackings = [Unpacking(part, config, int(_UNPACKED * size)) for part in large]
+    unpackings = [Unpacking(part, config, int(size if part.is_cut_text else _UNPACKED * size)) for part in large]
     jobs = [Job(one, one.key, one.part.weight) for one in unpackings]
     unpacked = dict(zip(large, bench.each("unpack", "unpacked", unpack, jobs), strict=True))
     sources: list[Source] = []

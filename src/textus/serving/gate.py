@@ -1,0 +1,133 @@
+"""The one place where the guard stands: nothing goes to a model or comes from it but through here.
+
+Without a guard everything passes, by the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from textus.safety.audit import Audit
+from textus.safety.guard import Guard
+from textus.safety.policy import Side
+from textus.safety.verdict import Verdict
+from textus.serving.refusal import Refusal
+from textus.tokenizer.tokenizer import Tokenizer
+
+BLOCKED = "content_filter"
+"""What OpenAI's clients know a blocked text by."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Judge texts on both sides, and log what was decided."""
+
+    guard: Guard | None = None
+    audit: Audit | None = None
+
+    def admit(self, text: str, param: str, facts: Mapping[str, Any], side: Side = "input") -> str:
+        """Return what may go on of a whole text, or refuse the request."""
+        if self.guard is None:
+            return text
+        verdict = self.guard.check(text, side)
+        self.log(verdict, text, facts)
+        if verdict.blocked:
+            named = ", ".join(verdict.categories)
+            raise Refusal(400, f"the guard lets this text not pass: {named}", param=param, code=BLOCKED)
+        return verdict.text
+
+    def log(self, verdict: Verdict, text: str, facts: Mapping[str, Any]) -> None:
+        """Note a decision, where there is a log."""
+        if self.audit is not None and self.guard is not None:
+            self.audit.record(verdict, text, policy=self.guard.policy.fingerprint, **facts)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What is told about a token, with its place in the text."""
+
+    token: int
+    logprob: float | None
+    alternatives: tuple[tuple[int, float], ...]
+    start: int
+    end: int
+
+
+class Passage:
+    """One text on its way out: tokens are told of when their text has left, and not if it was redacted.
+
+    Redaction and hold-back move the text that leaves behind what is written; a token's place is counted in what is
+    written.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, guard: Guard | None, tells: bool) -> None:
+        self._tokenizer, self._guard, self._tells = tokenizer, guard, tells
+        self._watch = guard.stream("output") if guard is not None else None
+        self._decoder = tokenizer.stream()
+        self._decoded = self._written = 0
+        self._open: list[tuple[int, float | None, tuple[tuple[int, float], ...]]] = []  # tokens of part of a character
+        self._marks: list[Mark] = []
+        self._kept: list[str] = []
+
+    @property
+    def blocked(self) -> bool:
+        """Tell whether nothing more comes out."""
+        return self._watch is not None and self._watch.blocked
+
+    def tell(self, token: int, logprob: float | None, alternatives: tuple[tuple[int, float], ...]) -> None:
+        """Take the next token; its text comes by `push`, now or later."""
+        if not self._tells:
+            return
+        is_text = token not in self._tokenizer.special and token != self._tokenizer.end
+        start, self._decoded = self._decoded, self._decoded + len(self._decoder.push(token) if is_text else "")
+        self._open.append((token, logprob, alternatives))
+        if self._decoded > start or not is_text:
+            self._settle(start)
+
+    def push(self, text: str) -> tuple[str, list[Mark]]:
+        """Take the next piece of the text; return what may leave, and the tokens that it tells of."""
+        self._written += len(text)
+        if self._watch is None:
+            return text, self._leaving(self._written)
+        self._kept.append(text)
+        left = self._watch.push(text)
+        return left, self._leaving(self._written - self._watch.held) if left else []
+
+    def close(self) -> tuple[str, list[Mark]]:
+        """Return what was held back and may leave."""
+        if self._tells:
+            start, self._decoded = self._decoded, self._decoded + len(self._decoder.flush())
+            self._settle(start)
+        left = self._watch.close() if self._watch is not None else ""
+        if self.blocked:
+            self._marks = []
+            return "", []
+        if self._written < self._decoded:  # what was written behind a stop string has no text that leaves
+            self._marks = [mark for mark in self._marks if mark.start < self._written]
+        return left, self._leaving(max(self._written, self._decoded))
+
+    def verdict(self) -> tuple[Verdict, str] | None:
+        """Return what was found, and the text in which, where it was looked at."""
+        return (self._watch.verdict(), "".join(self._kept)) if self._watch is not None else None
+
+    def _settle(self, start: int) -> None:
+        self._marks += [Mark(*one, start, self._decoded) for one in self._open]
+        self._open = []
+
+    def _leaving(self, until: int) -> list[Mark]:
+        if self.blocked:
+            return []
+        leaving = [mark for mark in self._marks if mark.end <= until]
+        if not leaving:
+            return []
+        self._marks = self._marks[len(leaving) :]
+        hidden = self._hidden()
+        return [mark for mark in leaving if not any(mark.start < end and mark.end > start for start, end in hidden)]
+
+    def _hidden(self) -> list[tuple[int, int]]:
+        if self._watch is None or self._guard is None:
+            return []
+        spans = self._watch.verdict().spans
+        return [(one.start, one.end) for one in spans if self._guard.action(one.category, "output") == "redact"]

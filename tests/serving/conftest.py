@@ -1,0 +1,251 @@
+"""One server with tiny models for all tests of this folder, and ways to ask it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import pre_tokenizers, trainers
+
+import textus
+from textus.checkpoint.checkpoint import write_model
+from textus.model.config import ModelConfig
+from textus.model.transformer import Transformer
+from textus.tokenizer.tokenizer import SPECIAL_TOKENS, Tokenizer, finish, untrained
+
+SOURCE = str(Path(textus.__file__).parents[1])
+KEY = "0123456789abcdef-the-key"
+POLICY = """
+otherwise = "allow"
+[blocklist.looms]
+words = ["forbidden loom"]
+[windows.input]
+step = 16
+before = 24
+after = 24
+[windows.output]
+step = 16
+before = 24
+after = 24
+[output]
+email = "redact"
+"""
+PATIENCE = 240
+"""Seconds after which a server that says nothing has failed the test."""
+
+
+def learnt() -> Tokenizer:
+    engine = untrained()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    engine.train_from_iterator(["the quick brown fox jumps over the lazy dog. " * 20], trainer)
+    return finish(engine)
+
+
+def write(directory: Path, reads: str = "causal", seed: int = 1, context: int = 256) -> Path:
+    """Write a model directory; `reads` is causal or bidirectional."""
+    words = learnt()
+    config = ModelConfig(
+        vocab_size=words.vocab_size,
+        context_length=context,
+        num_layers=2,
+        hidden_size=32,
+        num_heads=4,
+        num_kv_heads=2,
+        head_size=8,
+        intermediate_size=48,
+        tied_embeddings=False,
+        attention=reads,
+        prediction_offset=1 if reads == "causal" else 0,
+    )
+    model = Transformer(config, seed=seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(10)
+    directory.mkdir(parents=True)
+    write_model(directory, model.eval(), words, {}, {"do_sample": True, "top_k": 0, "max_new_tokens": 12})
+    return directory
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request came to."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The error, in the form that all errors have."""
+        assert self.status >= 400, self.body
+        error = self.json["error"]
+        assert set(error) == {"message", "type", "param", "code"}
+        assert isinstance(error["message"], str) and isinstance(error["type"], str)
+        assert isinstance(error["code"], str)
+        assert error["param"] is None or isinstance(error["param"], str)
+        return dict(error)
+
+    @property
+    def events(self) -> list[Any]:
+        """The parts of a stream; the last says that it is whole."""
+        assert self.headers["content-type"] == "text/event-stream; charset=utf-8"
+        *parts, done, nothing = self.body.decode().split("\n\n")
+        assert (done, nothing) == ("data: [DONE]", "")
+        assert all(part.startswith("data: ") for part in parts)
+        return [json.loads(part.removeprefix("data: ")) for part in parts]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server in a process of its own."""
+
+    process: subprocess.Popen[str]
+    host: str
+    port: int
+    key: str
+    engine: int
+    """The number of the engine's process."""
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
+
+    def open(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> tuple[HTTPConnection, Any]:
+        """Send a request, and return before the answer is read."""
+        connection = HTTPConnection(self.host, self.port, timeout=PATIENCE)
+        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        method = "GET" if data is None else "POST"
+        connection.request(method, path, data, self.headers if headers is None else dict(headers))
+        return connection, connection.getresponse()
+
+    def ask(self, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """Send a request and read the answer."""
+        connection, response = self.open(path, body, headers)
+        try:
+            named = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, named, response.read())
+        finally:
+            connection.close()
+
+    def write(self, **fields: Any) -> Any:
+        """Continue a prompt with the tiny model, always taking the likeliest token unless told otherwise."""
+        answer = self.ask("/v1/completions", {"model": "tiny", "prompt": "the", "temperature": 0, **fields})
+        assert answer.status == 200, answer.body
+        return answer.events if fields.get("stream") else answer.json
+
+    def chat(self, **fields: Any) -> Any:
+        """Answer with the tiny model."""
+        messages = [{"role": "user", "content": "the fox"}]
+        answer = self.ask("/v1/chat/completions", {"model": "tiny", "messages": messages, "temperature": 0, **fields})
+        assert answer.status == 200, answer.body
+        return answer.events if fields.get("stream") else answer.json
+
+    def pieces(self, path: str, body: Any) -> Iterator[Any]:
+        """Yield the parts of a stream as they come; whoever leaves the loop hangs up."""
+        connection, response = self.open(path, body)
+        try:
+            assert response.status == 200
+            for line in response:
+                if line.startswith(b"data: {"):
+                    yield json.loads(line.removeprefix(b"data: "))
+        finally:
+            connection.close()
+
+    def metric(self, name: str) -> float:
+        """Return a metric, its labels left out, summed."""
+        lines = self.ask("/metrics").body.decode().splitlines()
+        found = [line for line in lines if line.startswith((f"{name}{{", f"{name} "))]
+        return sum(float(line.rpartition(" ")[2]) for line in found)
+
+    def until(self, name: str, value: float) -> None:
+        """Ask until a metric has a value."""
+        end = time.monotonic() + PATIENCE
+        while (found := self.metric(name)) != value:
+            assert time.monotonic() < end, f"{name} stays {found}"
+
+
+@contextmanager
+def begin(words: list[str], key: str = "") -> Iterator[Server]:
+    """Start a server; at the end it stops in order."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "textus", "serve", *words, "--port", "0", "--json", "--threads", "1"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": SOURCE, "OMP_NUM_THREADS": "1"},
+    )
+    try:
+        assert process.stdout is not None
+        said = json.loads(process.stdout.readline())
+        host, _, port = said["url"].removeprefix("http://").rpartition(":")
+        yield Server(process, host, int(port), key, said["engine"])
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Tokenizer:
+    """The vocabulary of the tiny models."""
+    return learnt()
+
+
+@pytest.fixture(scope="session")
+def directories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two model directories: one that writes, one that reads both ways."""
+    place = tmp_path_factory.mktemp("models")
+    return {
+        "tiny": write(place / "tiny"),
+        "both": write(place / "both", "bidirectional"),
+    }
+
+
+@pytest.fixture(scope="session")
+def server(directories: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The server: keys, a guard of rules, an audit log, and texts that are the same whoever is beside."""
+    place = tmp_path_factory.mktemp("server")
+    (place / "policy.toml").write_text(POLICY, "utf-8")
+    (place / "keys").write_text(f"# who may ask\n{KEY} Ada\n", "utf-8")
+    with begin(
+        [
+            *map(str, directories.values()),
+            *("--key-file", str(place / "keys"), "--policy", str(place / "policy.toml")),
+            *("--audit", str(place / "audit"), "--set", "fixed_batch=8", "--set", "max_prefill_tokens=2048"),
+        ],
+        KEY,
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def another() -> Callable[[list[str]], AbstractContextManager[Server]]:
+    """Return what starts a server of one's own."""
+    return begin
