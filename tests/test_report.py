@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import textus
 from textus.report import Chart, Prose, Report, Score, Section, Shown, Table, number
 
 VOID = {"meta", "line", "polyline", "rect"}
@@ -175,3 +176,11 @@ def test_a_notebook_shows_the_report_of_what_has_one_and_the_words_of_what_has_n
     assert "<pre>&lt;b&gt;" in Wordy()._repr_html_()
     assert "<h1>title</h1>" in WithReport()._repr_html_() and "&lt;i&gt;" in WithReport()._repr_html_()
     assert "loss 1.5" in Score("loss", 1.5, 0.0, "nats", "", "")._repr_html_()
+
+
+SHOWN = ["Ablation", "Compared", "Completion", "Corpus", "Diagnosis", "Exported", "Report", "Score", "TrainResult"]
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_public_results_show_themselves(name: str) -> None:
+    assert issubclass(getattr(textus, name), Shown)

@@ -35,13 +35,19 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
         rows.append({"read": read, "written": list(found.outputs[0].token_ids)})
     tokenizer, usual = engine.get_tokenizer(), engine.get_default_sampling_params()
     made = engine.llm_engine.model_config.try_get_generation_config()
-    talk = tokenizer.apply_chat_template(question["talk"], add_generation_prompt=True, tokenize=True) if question["talk"] else []
+    talk = (
+        tokenizer.apply_chat_template(question["talk"], add_generation_prompt=True, tokenize=True)
+        if question["talk"]
+        else []
+    )
     return {
         "rows": rows,
         "tokens": [tokenizer.encode(text, add_special_tokens=False) for text in question["texts"]],
         "talk": list(talk["input_ids"] if hasattr(talk, "keys") else talk),
         "ends": made.get("eos_token_id"),
-        "usual": {name: getattr(usual, name) for name in ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")},
+        "usual": {
+            name: getattr(usual, name) for name in ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+        },
     }
 
 

@@ -54,8 +54,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "talks.jsonl").write_text("\n".join(map(json.dumps, talks)), "utf-8")
     sampling = {f"sampling.{name}": value for name, value in USUAL.items()}
     small = {
-        **{"training.steps": 40, "training.learning_rate": 0.02, "training.batch_tokens": 512, "training.threads": 1},
-        **{"model.context_length": CONTEXT, "model.num_layers": 2, "model.hidden_size": 64},
+        "training.steps": 40,
+        "training.learning_rate": 0.02,
+        "training.batch_tokens": 512,
+        "training.threads": 1,
+        "model.context_length": CONTEXT,
+        "model.num_layers": 2,
+        "model.hidden_size": 64,
     }
     with contextlib.chdir(folder):
         for name, objective in {"writes": "causal", "encoder": "masked", "hybrid": "hybrid"}.items():

@@ -42,6 +42,7 @@ def asked(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
         rows = prompts(opened)
         questions.append(
             {"directory": str(runs / name), "context": CONTEXT, "prompts": rows, "texts": TEXTS, "talk": talk}
+            | {"usual": list(USUAL)}
         )
     (folder / "questions.json").write_text(json.dumps(questions), "utf-8")
     command = [python, str(ASKED), str(folder / "questions.json"), str(folder / "answers.json")]
