@@ -14,8 +14,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mkdocs.structure.files import File, Files
-
 ROOT = Path(__file__).parents[1]
 OUTSIDE = {"results.md": "benchmarks/RESULTS.md", "changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
 """Pages of the site that are kept elsewhere, by their place in it."""
@@ -35,8 +33,10 @@ def on_config(config: Any) -> Any:
     return config
 
 
-def on_files(files: Files, config: Any) -> Files:
+def on_files(files: Any, config: Any) -> Any:
     """Add the pages that are kept elsewhere or made of the sources."""
+    from mkdocs.structure.files import File
+
     made = {place: (ROOT / path).read_text("utf-8") for place, path in OUTSIDE.items()}
     made |= {"reference/commands.md": _commands(), "reference/python.md": _python()}
     for place, text in made.items():
