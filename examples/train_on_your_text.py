@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 
 import textus
-from textus.cli.console import console  # bars on a terminal, plain lines elsewhere
 from textus.config import override
 
 
@@ -28,7 +27,7 @@ def main() -> None:
         options.texts,
         out=options.out,
         settings=settings,
-        progress=console(),
+        progress=textus.console(),  # bars on a terminal and in a notebook, plain lines elsewhere
         on_plan=lambda plan: print(plan.text()),  # before anything expensive begins
     )
 

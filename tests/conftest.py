@@ -45,6 +45,8 @@ _BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTAL
 class Desk:
     """The current folder of a reader with some texts, who types what a page says, from top to bottom."""
 
+    small = SMALL
+
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
 

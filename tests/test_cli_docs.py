@@ -15,7 +15,7 @@ from textus.cli.main import VERBS, main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-DOCS = "\n".join(page.read_text("utf-8") for page in sorted((ROOT / "docs").glob("*.md")))
+DOCS = "\n".join(page.read_text("utf-8") for page in sorted((ROOT / "docs").rglob("*.md")))
 HEAVY = {"torch", "numpy", "pyarrow", "rich", "transformers", "tokenizers", "safetensors", "ftfy", "zstandard"}
 COMMON = {"--help", "--json", "--out", "--print", "--settings"}
 

@@ -16,16 +16,17 @@ from textus.training import plan
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = sorted(DOCS.rglob("*.md"))
 GENERATED = DOCS / "settings.md"
+WITHOUT_COMMANDS = {DOCS / "architecture.md", DOCS / "peers.md"}
 LONGEST = 120
 
 
 def named(pages: list[Path]) -> Any:
-    return pytest.mark.parametrize("page", pages, ids=lambda page: page.name)
+    return pytest.mark.parametrize("page", pages, ids=lambda page: page.relative_to(ROOT).as_posix())
 
 
-@named([page for page in PAGES if page != GENERATED])
+@named([page for page in PAGES if page not in {GENERATED, *WITHOUT_COMMANDS}])
 def test_what_a_page_says_runs(page: Path, desk: Any, trained: Path) -> None:
     shutil.copytree(trained / "runs", "runs")
     assert desk.follow(page)
@@ -38,10 +39,10 @@ def test_pages_are_short(page: Path) -> None:
 
 @named([page for page in PAGES if page.name != "index.md"])
 def test_the_map_shows_every_page(page: Path) -> None:
-    assert f"]({page.name})" in (DOCS / "index.md").read_text("utf-8")
+    assert f"]({page.relative_to(DOCS).as_posix()})" in (DOCS / "index.md").read_text("utf-8")
 
 
-@named([*PAGES, ROOT / "README.md", ROOT / "CHANGELOG.md"])
+@named([*PAGES, ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"])
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text("utf-8")):
         assert target.startswith("https://") or (page.parent / target).exists(), f"{page.name}: {target}"
@@ -51,6 +52,13 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_files_of_the_source_that_a_page_names_are_there(page: Path) -> None:
     for path in re.findall(r"`((?:src|examples|tests|docs)/[\w./]*)`", page.read_text("utf-8")):
         assert (ROOT / path).exists(), f"{page.name}: {path}"
+
+
+def test_every_figure_is_shown_and_made_by_the_script() -> None:
+    script, text = (DOCS / "figures" / "make.py").read_text("utf-8"), "".join(page.read_text("utf-8") for page in PAGES)
+    for figure in (DOCS / "figures").glob("*.svg"):
+        assert f"figures/{figure.name})" in text and f"def {figure.stem}(" in script
+        assert figure.stat().st_size < 50_000
 
 
 def test_the_settings_page_is_todays(capsys: pytest.CaptureFixture[str]) -> None:

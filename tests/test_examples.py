@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,3 +55,18 @@ def test_examples_run(name: str, tmp_path: Path, trained: Path) -> None:
     assert done.returncode == 0, done.stderr
     for words in SAYS[name]:
         assert words in done.stdout
+
+
+def test_the_notebook_runs_and_each_cell_shows_something(desk: Any) -> None:
+    notebook = json.loads((EXAMPLES / "first_steps.ipynb").read_text("utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell["outputs"] for cell in cells), "outputs are made by whoever runs it"
+    names: dict[str, Any] = {"SMALL": desk.small}
+    for cell in cells:
+        tree = ast.parse("".join(cell["source"]).replace("settings={", "settings={**SMALL, "))
+        *before, last = tree.body
+        assert isinstance(last, ast.Expr)
+        exec(compile(ast.Module(before, []), "cell", "exec"), names)
+        shown = eval(compile(ast.Expression(last.value), "cell", "eval"), names)._repr_html_()
+        assert shown.startswith('<div class="textus">')
+        assert "<table" in shown or "<pre" in shown

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textus.report import Chart, Prose, Report, Score, Section, Table, number
+import textus
+from textus.report import Chart, Prose, Report, Score, Section, Shown, Table, number
 
 VOID = {"meta", "line", "polyline", "rect"}
 NASTY = "<b>&\"'|</b>\n`x`"
@@ -152,3 +153,34 @@ def test_a_number_is_near_what_is_written(value: float) -> None:
 )
 def test_numbers_as_a_person_writes_them(value: object, words: str | None) -> None:
     assert number(value) == words or words is None
+
+
+@pytest.mark.parametrize(
+    "shown", [Prose(NASTY), Table((NASTY, ""), ((NASTY, 1),)), Report(NASTY, ((NASTY, Prose(NASTY)),))]
+)
+def test_a_notebook_shows_parts_and_reports_escaped(shown: Prose | Table | Report) -> None:
+    page = Page(shown._repr_html_())
+    assert page.tags[:2] == ["div", "style"] and not {"b", "html", "body"} & set(page.tags)
+    assert "<b>&\"'|</b>" in page.seen
+
+
+def test_a_notebook_shows_the_report_of_what_has_one_and_the_words_of_what_has_none() -> None:
+    class Wordy(Shown):
+        def __str__(self) -> str:
+            return NASTY
+
+    class WithReport(Shown):
+        def report(self) -> Report:
+            return Report("title", (("part", Prose("<i>")),))
+
+    assert "<pre>&lt;b&gt;" in Wordy()._repr_html_()
+    assert "<h1>title</h1>" in WithReport()._repr_html_() and "&lt;i&gt;" in WithReport()._repr_html_()
+    assert "loss 1.5" in Score("loss", 1.5, 0.0, "nats", "", "")._repr_html_()
+
+
+SHOWN = ["Ablation", "Compared", "Completion", "Corpus", "Diagnosis", "Exported", "Report", "Score", "TrainResult"]
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_public_results_show_themselves(name: str) -> None:
+    assert issubclass(getattr(textus, name), Shown)

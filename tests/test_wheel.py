@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -56,3 +57,22 @@ def test_it_runs_without_the_sources(wheel: Path, tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
     assert done.stdout.startswith("# textus: completion for bash")
+
+
+def test_its_demonstration_has_its_text_without_a_checkout(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path / "there")
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'there')!r})\nfrom textus.corpus import demo\n"
+        f"assert demo.__file__.startswith({str(tmp_path)!r})\n"
+        "print(next(demo.demo_documents('sotu')).source, next(demo.demo_documents('python')).source)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
+    sotu, python = done.stdout.split()
+    assert sotu.startswith("sotu/") and python.startswith("python/topics/")
+
+
+def test_what_it_needs_has_a_range(wheel: Path) -> None:
+    files = zipfile.ZipFile(wheel)
+    (metadata,) = (name for name in files.namelist() if name.endswith(".dist-info/METADATA"))
+    needs = re.findall(r"^Requires-Dist: ([^;\n]+)", files.read(metadata).decode(), re.MULTILINE)
+    assert needs and all(">=" in need for need in needs if not need.startswith("textus["))

@@ -20,6 +20,7 @@ from textus.version import __version__
 if TYPE_CHECKING:
     from textus.checkpoint.checkpoint import Checkpoint
     from textus.cli.completion import completion
+    from textus.cli.console import console
     from textus.corpus.config import CorpusConfig
     from textus.corpus.corpus import Corpus
     from textus.corpus.document import Document
@@ -125,6 +126,7 @@ _PLACES = {
     "clean": "verbs.clean",
     "compare": "verbs.compare",
     "completion": "cli.completion",
+    "console": "cli.console",
     "demo": "verbs.demo",
     "doctor": "verbs.doctor",
     "embed": "verbs.embed",
@@ -201,6 +203,7 @@ __all__ = [
     "clean",
     "compare",
     "completion",
+    "console",
     "demo",
     "doctor",
     "embed",

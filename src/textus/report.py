@@ -9,8 +9,17 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 
+class Shown:
+    """Something that a notebook shows as HTML: its report where it has one, else its words, escaped."""
+
+    def _repr_html_(self) -> str:
+        found = getattr(self, "report", self)
+        shown = found() if callable(found) else found
+        return fragment(shown if isinstance(shown, Report | Prose | Table | Chart) else Prose(str(self), verbatim=True))
+
+
 @dataclass(frozen=True)
-class Score:
+class Score(Shown):
     """One measured number, with what makes it comparable."""
 
     name: str
@@ -46,7 +55,7 @@ class Section(Protocol):
 
 
 @dataclass(frozen=True)
-class Prose:
+class Prose(Shown):
     """Paragraphs of words; `verbatim` keeps line breaks, as a sample of a model needs."""
 
     words: str
@@ -67,7 +76,7 @@ class Prose:
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Shown):
     """Rows under a header; numbers stand to the right."""
 
     header: tuple[str, ...]
@@ -117,7 +126,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Chart:
+class Chart(Shown):
     """Lines over a common x axis, drawn as SVG in HTML and told by their ends in text."""
 
     title: str
@@ -147,7 +156,7 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Shown):
     """A titled sequence of named sections."""
 
     title: str
@@ -167,19 +176,29 @@ class Report:
 
     def html(self) -> str:
         """Return one self-contained page: no script, nothing fetched."""
-        body = "".join(
-            f"<section><h2>{html.escape(name)}</h2>{section.html()}</section>" for name, section in self.sections
-        )
         return (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width,initial-scale=1">'
             f"<title>{html.escape(self.title)}</title><style>{_STYLE}</style></head>"
-            f"<body><main><h1>{html.escape(self.title)}</h1>{body}</main></body></html>\n"
+            f"<body><main>{self.body()}</main></body></html>\n"
         )
+
+    def body(self) -> str:
+        """Return what stands on the page."""
+        sections = "".join(
+            f"<section><h2>{html.escape(name)}</h2>{section.html()}</section>" for name, section in self.sections
+        )
+        return f"<h1>{html.escape(self.title)}</h1>{sections}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the sections for JSON."""
         return {"title": self.title, "sections": {name: section.as_dict() for name, section in self.sections}}
+
+
+def fragment(shown: Report | Section) -> str:
+    """Return HTML to stand inside somebody else's page, such as a notebook, and to leave the rest of it alone."""
+    body = shown.body() if isinstance(shown, Report) else shown.html()
+    return f'<div class="textus"><style>.textus{{{_SHADES}{_PARTS}}}</style>{body}</div>'
 
 
 def number(value: Any) -> str:
@@ -197,15 +216,16 @@ def number(value: Any) -> str:
     return f"{value:.4g}"
 
 
-_STYLE = """
-:root{color-scheme:light dark;--line:#8884;--soft:#8881}
-body{font:16px/1.5 system-ui,sans-serif;margin:0}main{max-width:60rem;margin:auto;padding:1.5rem}
-h2{margin-top:2.5rem;border-bottom:1px solid var(--line)}
+_SHADES = "--line:#8884;--soft:#8881;"
+_PARTS = """
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;display:block;overflow-x:auto}
 th,td{padding:.25rem .75rem;border-bottom:1px solid var(--line);text-align:left}td.n{text-align:right}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--soft);padding:.75rem;border-radius:.4rem}
 figure{margin:1rem 0}svg{width:100%;height:auto}svg text{fill:currentColor;font-size:12px}figcaption{opacity:.7}
 """
+_STYLE = f""":root{{color-scheme:light dark;{_SHADES}}}
+body{{font:16px/1.5 system-ui,sans-serif;margin:0}}main{{max-width:60rem;margin:auto;padding:1.5rem}}
+h2{{margin-top:2.5rem;border-bottom:1px solid var(--line)}}{_PARTS}"""
 _COLOURS = ("#2a78d6", "#d6562a", "#2a9d5c", "#9a4fd0", "#b8860b")
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 760, 320, 76, 40, 12, 12
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from textus.progress import SILENT, Progress
-from textus.report import Report, Score
+from textus.report import Report, Score, Shown
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Adapted:
+class Adapted(Shown):
     """What an adaptation came to."""
 
     directory: Path

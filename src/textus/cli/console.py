@@ -1,4 +1,4 @@
-"""Words and bars on stderr: bars with rate and time left on a terminal, plain lines into a pipe."""
+"""Words and bars: with rate and time left on a terminal, plain lines into a pipe, HTML in a notebook."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from textus.cli.notebook import Cells, in_notebook
 from textus.progress import Progress, Task
 
 EVERY_SECONDS = 10.0
@@ -14,7 +15,9 @@ EVERY_SECONDS = 10.0
 
 
 def console() -> Progress:
-    """Return bars for a terminal, lines for anything else."""
+    """Return who shows how far work is: bars on a terminal and in a notebook, lines anywhere else."""
+    if in_notebook():
+        return Cells()
     return Bars() if sys.stderr.isatty() else Lines()
 
 

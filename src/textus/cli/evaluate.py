@@ -16,35 +16,7 @@ from textus.errors import ConfigError
 
 def run(arguments: Sequence[str]) -> None:
     """Run the command."""
-    made = Parser(prog="textus evaluate", description="Measure a model on its validation part, or on other texts.")
-    made.add_argument("model", help="a run or model directory")
-    made.add_argument(
-        "items",
-        nargs="*",
-        metavar="TEXTS | corpus.key=value | task.key=value",
-        help="files and folders to measure on (default: the run's validation part), how to read them where that "
-        "differs from how the run's own were read, and how to ask tasks where that differs from their descriptions",
-    )
-    task_options(made)
-    made.add_argument(
-        "--split",
-        default="validation",
-        metavar="PART",
-        help="part of the run's corpus: validation (default), test, train",
-    )
-    made.add_argument(
-        "--stride", type=_stride, default="auto", metavar="TOKENS", help="new tokens a window (default: half of it)"
-    )
-    made.add_argument(
-        "--no-contamination",
-        action="store_true",
-        help="do not look for the text in what the model has learnt from",
-    )
-    looks.add(made)
-    made.add_argument("--adapter", default="", metavar="DIR", help="an adapter that the model is to hear (LoRA)")
-    made.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu")
-    made.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    options = parse(made, arguments)
+    options = parse(_parser(), arguments)
     looks.check(options)
     from textus.verbs.evaluate import evaluate
     from textus.verbs.evaluate_parts import evaluate_parts
@@ -89,6 +61,38 @@ def run(arguments: Sequence[str]) -> None:
         lines += ["", parts.report().text()]
     looks.write_scores(options, found.scores, found.notes(), parts)
     show(options, "\n".join(lines), values)
+
+
+def _parser() -> Parser:
+    made = Parser(prog="textus evaluate", description="Measure a model on its validation part, or on other texts.")
+    made.add_argument("model", help="a run or model directory")
+    made.add_argument(
+        "items",
+        nargs="*",
+        metavar="TEXTS | corpus.key=value | task.key=value",
+        help="files and folders to measure on (default: the run's validation part), how to read them where that "
+        "differs from how the run's own were read, and how to ask tasks where that differs from their descriptions",
+    )
+    task_options(made)
+    made.add_argument(
+        "--split",
+        default="validation",
+        metavar="PART",
+        help="part of the run's corpus: validation (default), test, train",
+    )
+    made.add_argument(
+        "--stride", type=_stride, default="auto", metavar="TOKENS", help="new tokens a window (default: half of it)"
+    )
+    made.add_argument(
+        "--no-contamination",
+        action="store_true",
+        help="do not look for the text in what the model has learnt from",
+    )
+    looks.add(made)
+    made.add_argument("--adapter", default="", metavar="DIR", help="an adapter that the model is to hear (LoRA)")
+    made.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu")
+    made.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    return made
 
 
 def _stride(text: str) -> int | Literal["auto"]:

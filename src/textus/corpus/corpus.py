@@ -12,7 +12,7 @@ from textus.corpus.record import as_report
 from textus.corpus.split import SPLITS, Split
 from textus.corpus.store import read_documents
 from textus.errors import CorpusError
-from textus.report import Report
+from textus.report import Report, Shown
 
 CORPUS_VERSION = 2
 """Raised whenever the same input and settings give other documents, so that cached corpora are made again."""
@@ -20,7 +20,7 @@ KIND = "corpus"
 REPORT = "report.json"
 
 
-class Corpus:
+class Corpus(Shown):
     """A directory of clean documents in splits, opened for reading."""
 
     def __init__(self, directory: Path, manifest: storage.Manifest) -> None:

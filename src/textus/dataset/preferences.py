@@ -9,14 +9,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from textus import fingerprint
 from textus.dataset.conversations import Message, checked, message, said
-from textus.dataset.records import Record, read
+from textus.dataset.records import Record
 from textus.errors import InputError
 
 SHAPES = '{"prompt": "...", "chosen": "...", "rejected": "..."}'
@@ -41,11 +39,6 @@ class Preference:
     def conversation(self, answer: str) -> list[Message]:
         """Return the turns with an answer behind them."""
         return [*self.prompt, said("assistant", answer)]
-
-
-def preferences(path: Path) -> Iterator[Preference]:
-    """Yield the pairs of a file or folder; raise `InputError` naming the line at fault."""
-    return map(preference, read(path))
 
 
 def preference(record: Record) -> Preference:

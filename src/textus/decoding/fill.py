@@ -13,6 +13,7 @@ from textus.errors import InputError
 from textus.model.hidden import both_ways, hidden_log_probabilities
 from textus.model.transformer import Transformer
 from textus.objectives.measure import evaluating
+from textus.report import Shown
 from textus.tokenizer.content import MASK
 from textus.tokenizer.tokenizer import Tokenizer
 
@@ -34,13 +35,17 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Filling:
+class Filling(Shown):
     """A text with its blanks filled."""
 
     text: str
     """With a token in each that fits the others."""
     blanks: tuple[tuple[Candidate, ...], ...]
     """The candidates for each blank, the likeliest first."""
+
+    def __str__(self) -> str:
+        told = (", ".join(f"'{one.token}' {one.probability:.3f}" for one in blank) for blank in self.blanks)
+        return "\n".join([self.text, *told])
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields for JSON."""

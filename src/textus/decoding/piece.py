@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
+from textus.report import Shown
+
 FinishReason = Literal["stop", "length", "end", "loop"]
 """A stop string or stop token was met; `max_tokens` were written; the model ended the document; it repeated itself."""
 LogprobsMode = Literal["raw", "processed"]
@@ -39,7 +41,7 @@ class Piece:
 
 
 @dataclasses.dataclass(frozen=True)
-class Completion:
+class Completion(Shown):
     """One text that a model wrote."""
 
     text: str
@@ -55,6 +57,9 @@ class Completion:
     """Whose log-probabilities these are."""
     alternatives: tuple[tuple[Alternative, ...], ...] = ()
     """For each token the likeliest in its place; empty unless asked for."""
+
+    def __str__(self) -> str:
+        return self.text
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields for JSON."""

@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from textus.errors import ConfigError
 from textus.evaluation.effect import CONFIDENCE, Effect, effect, holm
-from textus.report import Prose, Report, Section, Table
+from textus.report import Prose, Report, Section, Shown, Table
 
 FULL = "full"
 """The arm in which nothing is changed."""
@@ -115,7 +115,7 @@ class Arm:
 
 
 @dataclass(frozen=True, eq=False)
-class Ablation:
+class Ablation(Shown):
     """All arms of an ablation, measured on one text."""
 
     directory: Path

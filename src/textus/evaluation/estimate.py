@@ -18,7 +18,7 @@ from numpy import ndarray
 
 from textus.errors import CorpusError, DivergenceError
 from textus.evaluation.contamination import Contamination
-from textus.report import Score
+from textus.report import Prose, Report, Score, Shown, Table
 
 BLOCK_BYTES = 4096
 """About how much text a block holds, where blocks stand in for documents."""
@@ -95,7 +95,7 @@ class Blocks:
 
 
 @dataclasses.dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Shown):
     """What was measured on one text: `loss`, `perplexity` and `bits_per_byte`."""
 
     scores: tuple[Score, ...]
@@ -132,6 +132,13 @@ class Evaluation:
     def score(self, name: str) -> Score:
         """Return the score of this name."""
         return next(score for score in self.scores if score.name == name)
+
+    def report(self) -> Report:
+        """Tell the same for people."""
+        rows = tuple((one.name.replace("_", " "), one.value, one.error, one.unit) for one in self.scores)
+        size = f"{self.documents:,} documents, {self.tokens:,} tokens, {self.num_bytes:,} bytes"
+        notes = Prose("\n".join([size, *self.notes()]), verbatim=True)
+        return Report("Evaluation", (("Scores", Table(("score", "value", "±", "unit"), rows)), ("Of what", notes)))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields for JSON."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from textus.report import Chart, Prose, Report, Score, Section, Table
+from textus.report import Chart, Prose, Report, Score, Section, Shown, Table
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Length:
 
 
 @dataclass(frozen=True)
-class Contexts:
+class Contexts(Shown):
     """Windows of several lengths on the same tokens."""
 
     lengths: tuple[Length, ...]

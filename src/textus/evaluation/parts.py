@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from textus.errors import ConfigError
 from textus.evaluation.estimate import Evaluation, ratio
-from textus.report import Report, Score, Table, number
+from textus.report import Report, Score, Shown, Table, number
 
 By = Literal["source", "document"]
 SHOWN = 40
@@ -42,7 +42,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Parts(Shown):
     """All parts of a text, the hardest first."""
 
     by: By

@@ -18,6 +18,7 @@ from textus.errors import ConfigError, InputError
 from textus.model.hidden import both_ways, hidden_log_probabilities, logarithms
 from textus.model.transformer import Transformer
 from textus.objectives.measure import evaluating
+from textus.report import Report, Shown, Table
 from textus.tokenizer.tokenizer import Tokenizer
 
 Method = Literal["causal", "word-l2r", "original"]
@@ -25,7 +26,7 @@ _NAMES = {"causal": "log_likelihood", "word-l2r": "pseudo_log_likelihood_word_l2
 
 
 @dataclass(frozen=True)
-class Likelihood:
+class Likelihood(Shown):
     """How likely a model holds one text to be."""
 
     text: str
@@ -44,6 +45,11 @@ class Likelihood:
     def total(self) -> float:
         """Return the sum, in nats."""
         return float(sum(self.logprobs))
+
+    def report(self) -> Report:
+        """Tell the same for people."""
+        rows = tuple(zip(self.tokens, self.logprobs, strict=True))
+        return Report(f"{self.name} {self.total:.4f} nats", ((self.text, Table(("token", "ln p"), rows)),))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields for JSON."""

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from textus.report import Shown
 from textus.safety.policy import Action, Side
 from textus.safety.span import Span
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verdict(Shown):
     """The decision on one text, and all that it rests on."""
 
     action: Action

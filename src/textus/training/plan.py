@@ -12,7 +12,7 @@ from typing import Any, Literal
 from textus.errors import ConfigError, CorpusError
 from textus.model.config import ModelConfig
 from textus.objectives.config import ObjectiveConfig
-from textus.report import Table, number
+from textus.report import Shown, Table, number
 from textus.training import presets, ramp
 from textus.training.config import ModelSettings, TrainConfig
 from textus.training.cost import memory, share, tokens_per_second
@@ -50,7 +50,7 @@ class TextSize:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Shown):
     """What will be trained, and what that is expected to take."""
 
     model: ModelConfig
@@ -87,6 +87,9 @@ class Plan:
                 "expected memory": f"{self.memory_bytes / 2**20:,.0f} MiB",
             }
         )
+
+    def __str__(self) -> str:
+        return self.text()
 
     def text(self) -> str:
         """Return the plan and its notes as lines."""

@@ -17,7 +17,7 @@ from textus.evaluation.estimate import Evaluation, ratio
 from textus.evaluation.paired import CONFIDENCE, Comparison, Metric, paired
 from textus.evaluation.paired import compare as compare_pairs
 from textus.progress import SILENT, Progress
-from textus.report import Chart, Prose, Report, Section, Table, number
+from textus.report import Chart, Prose, Report, Section, Shown, Table, number
 from textus.training.keep import METRICS
 from textus.training.log import read_metrics
 from textus.verbs.comparable import (
@@ -76,7 +76,7 @@ class Contender:
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class Compared(Shown):
     """Models side by side: each against the first."""
 
     metric: Metric

@@ -20,6 +20,7 @@ import torch
 from textus.corpus.corpus import Corpus
 from textus.errors import TextusError
 from textus.progress import SILENT, Progress
+from textus.report import Shown
 from textus.training import machine
 from textus.training.config import TrainConfig
 from textus.verbs.clean import clean
@@ -59,7 +60,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(Shown):
     """All that was looked at."""
 
     findings: tuple[Finding, ...]

@@ -16,7 +16,7 @@ from textus.exporting import gguf, onnx
 from textus.exporting.formats import Format, Type, chosen
 from textus.model.transformer import Transformer
 from textus.progress import SILENT, Progress
-from textus.report import Score
+from textus.report import Score, Shown
 from textus.verbs.card import FILE as CARD
 from textus.verbs.card import write_card
 from textus.verbs.evaluate import evaluate
@@ -27,7 +27,7 @@ FOLDER = "exports"
 
 
 @dataclass(frozen=True)
-class Exported:
+class Exported(Shown):
     """A file for another engine, and what the model is worth in it."""
 
     path: Path

@@ -14,7 +14,7 @@ from textus.checkpoint import checkpoint, weights
 from textus.checkpoint.checkpoint import CONFIG, GENERATION, KIND, Checkpoint
 from textus.checkpoint.provenance import provenance
 from textus.errors import CheckpointError, ConfigError
-from textus.report import Report, Table
+from textus.report import Report, Shown, Table
 from textus.verbs.inspect_model import described
 
 Format = Literal["float32", "bfloat16", "float16"]
@@ -23,7 +23,7 @@ _OWN = ("bos_token_id", "eos_token_id", "pad_token_id", "transformers_version", 
 
 
 @dataclass(frozen=True, eq=False)
-class Imported:
+class Imported(Shown):
     """What was taken over."""
 
     model: Checkpoint

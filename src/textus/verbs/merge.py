@@ -17,7 +17,7 @@ from textus.checkpoint.merging import Method
 from textus.checkpoint.provenance import provenance
 from textus.errors import ConfigError
 from textus.progress import SILENT, Progress
-from textus.report import Prose, Report, Score, Section, Table
+from textus.report import Prose, Report, Score, Section, Shown, Table
 from textus.training.keep import CHECKPOINTS
 from textus.verbs.evaluate import evaluate
 from textus.verbs.import_ import generation_of
@@ -39,7 +39,7 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Merged:
+class Merged(Shown):
     """What came of it."""
 
     model: Checkpoint

@@ -21,7 +21,7 @@ from textus.evaluation.labelled import Labelled, Tagged, read_labelled
 from textus.evaluation.probe import Chosen, Fitter, Labels, Row, Split
 from textus.model.transformer import Transformer
 from textus.progress import SILENT, Progress
-from textus.report import Chart, Prose, Report, Score, Section, Table
+from textus.report import Chart, Prose, Report, Score, Section, Shown, Table
 from textus.verbs.load import load
 
 MOST_TEXTS = 10_000
@@ -33,7 +33,7 @@ _LEAST_ITEMS = 4
 
 
 @dataclass(frozen=True)
-class Probed:
+class Probed(Shown):
     """What a probe came to."""
 
     rows: tuple[Row, ...]

@@ -17,7 +17,7 @@ from textus.corpus.filters.regression import area_under_curve
 from textus.errors import ConfigError
 from textus.evaluation.pseudo import likelihood
 from textus.progress import SILENT, Progress
-from textus.report import Prose, Report, Section, Table
+from textus.report import Prose, Report, Section, Shown, Table
 from textus.safety.guard import Guard
 from textus.safety.leaks import Canary, Exposure, exposure, personal_data, repeated
 from textus.safety.lexical import Lexical, learn
@@ -67,7 +67,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class RedTeam:
+class RedTeam(Shown):
     """All that was tried."""
 
     rows: tuple[Row, ...]

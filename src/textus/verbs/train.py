@@ -18,7 +18,7 @@ from textus.model.leak import check_leaks
 from textus.model.transformer import Transformer
 from textus.objectives import table as objectives
 from textus.progress import SILENT, Progress
-from textus.report import Report, Score
+from textus.report import Report, Score, Shown
 from textus.training import machine
 from textus.training.crew import chosen
 from textus.training.distributed import Ranks, joined
@@ -39,7 +39,7 @@ RECORD = "training.json"
 
 
 @dataclass(frozen=True)
-class TrainResult:
+class TrainResult(Shown):
     """What a run came to."""
 
     directory: Path

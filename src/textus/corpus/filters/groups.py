@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +25,6 @@ class Repeats:
     def first(self) -> Index:
         """Return one piece of each group."""
         return self.order[self.starts]
-
-    def in_group(self, of_groups: NDArray[Any]) -> NDArray[Any]:
-        """Repeat a value of each group for each of its pieces, in the order of `order`."""
-        return np.repeat(of_groups, self.counts)
 
 
 def salts(counts: Index) -> Hashes:

@@ -1,0 +1,76 @@
+"""transformers opens every run as it is, and agrees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import textus
+from textus.checkpoint.checkpoint import Checkpoint
+
+from .conftest import TALK, TEXTS, USUAL, ends, flat, ours, prompts, talk_tokens
+
+transformers = pytest.importorskip("transformers", reason="pip install 'textus[hf]'")
+
+
+@pytest.fixture(scope="module")
+def theirs(writer: Checkpoint) -> Any:
+    return transformers.AutoModelForCausalLM.from_pretrained(writer.directory, dtype=torch.float32).eval()
+
+
+@pytest.fixture(scope="module")
+def tokenizer(writer: Checkpoint) -> Any:
+    return transformers.AutoTokenizer.from_pretrained(writer.directory)
+
+
+def test_log_probabilities_are_equal(writer: Checkpoint, theirs: Any) -> None:
+    for tokens in prompts(writer):
+        with torch.inference_mode():
+            found = theirs(torch.tensor([tokens])).logits[0].double().log_softmax(-1)
+        read = [found[place, token].item() for place, token in enumerate(tokens[1:])]
+        assert read == pytest.approx(ours(writer, tokens), abs=1e-4)
+
+
+def test_it_writes_the_same(writer: Checkpoint, theirs: Any) -> None:
+    for tokens in prompts(writer):
+        asked = torch.tensor([tokens])
+        there = theirs.generate(asked, max_new_tokens=8, do_sample=False, repetition_penalty=1.0, eos_token_id=None)
+        with torch.inference_mode():
+            here = list(tokens)
+            for _ in range(8):
+                here.append(int(writer.model(torch.tensor([here])).logits[0, -1].argmax()))
+        assert there[0].tolist() == here
+
+
+def test_tokens_are_the_same(writer: Checkpoint, tokenizer: Any) -> None:
+    for text in TEXTS:
+        assert tokenizer.encode(text, add_special_tokens=False) == writer.tokenizer.encode(text)
+
+
+def test_turns_ends_and_usual_sampling_are_the_same(writer: Checkpoint, theirs: Any, tokenizer: Any) -> None:
+    if (expected := talk_tokens(writer)) is not None:
+        talk = [{"role": one.role, "content": one.content} for one in TALK]
+        found = tokenizer.apply_chat_template(talk, add_generation_prompt=True, return_dict=False)
+        assert found == expected
+    assert flat(theirs.generation_config.eos_token_id) == ends(writer)
+    assert {name: getattr(theirs.generation_config, name) for name in USUAL} == USUAL
+
+
+def test_a_hybrid_reads_both_ways_there_too(runs: Path) -> None:
+    opened = textus.load(runs / "hybrid")
+    model = transformers.AutoModelForCausalLM.from_pretrained(opened.directory, is_causal=False).eval()
+    tokens = torch.tensor([prompts(opened)[0]])
+    with torch.inference_mode():
+        here = opened.model(tokens, attention="bidirectional").logits
+        assert (model(tokens, is_causal=False).logits - here).abs().max() < 1e-3
+
+
+def test_an_encoder_opens(runs: Path) -> None:
+    opened = textus.load(runs / "encoder")
+    model = transformers.AutoModelForMaskedLM.from_pretrained(opened.directory).eval()
+    tokens = torch.tensor([opened.tokenizer.frame(opened.tokenizer.encode(TEXTS[2]))[:48]])
+    with torch.inference_mode():
+        assert (model(tokens).logits - opened.model(tokens).logits).abs().max() < 1e-3
