@@ -115,7 +115,11 @@ def checks(device: str) -> dict[str, Any]:
     with torch.inference_mode():
         greedy = [
             theirs.generate(
-                torch.tensor([text], device=device), do_sample=False, max_new_tokens=40, min_new_tokens=40, pad_token_id=0
+                torch.tensor([text], device=device),
+                do_sample=False,
+                max_new_tokens=40,
+                min_new_tokens=40,
+                pad_token_id=0,
             )[0, len(text) :].tolist()
             for text in texts
         ]
@@ -133,7 +137,13 @@ def checks(device: str) -> dict[str, Any]:
 
 
 def timed(
-    model: Transformer, tokenizer: Tokenizer, batch: int, prompt: int, new: int, speed: float, strategy: Strategy = PLAIN
+    model: Transformer,
+    tokenizer: Tokenizer,
+    batch: int,
+    prompt: int,
+    new: int,
+    speed: float,
+    strategy: Strategy = PLAIN,
 ) -> dict[str, float]:
     engine = Engine(model, tokenizer, EngineConfig(batch_size=batch, cache_tokens=batch * (prompt + new + 32)))
     rates, starts = [], []

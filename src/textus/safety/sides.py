@@ -35,8 +35,9 @@ class Sides:
         parts: Parts[Judged] = divided(data, test, config)
         kept_back, train = cut(list(parts.train), config.calibration_fraction, f"calibration {config.split_seed}")
         categories = learnable(train)
-        found = (tuple(told(part, categories)) for part in (train, parts.choice, kept_back, parts.test))
-        return cls(*found, categories, parts.leaked)
+        sides = (train, parts.choice, kept_back, parts.test)
+        learnt, choice, calibration, tested = (tuple(told(part, categories)) for part in sides)
+        return cls(learnt, choice, calibration, tested, categories, parts.leaked)
 
     @property
     def parts(self) -> tuple[tuple[Judged, ...], ...]:

@@ -6,7 +6,8 @@ import base64
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from textus.decoding.config import SamplingConfig
 from textus.decoding.strategy import Strategy
@@ -17,6 +18,8 @@ from textus.serving.gate import Gate
 from textus.serving.refusal import Refusal, in_words
 from textus.serving.served import Prompt, Served, Told, grammar_of, numbers, sampling_of, writer
 from textus.tokenizer.tokenizer import well_formed
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,10 @@ class Desk:
             return [prompt], left_out
         found = []
         for given in job["prompts"]:
-            prompt = _of("prompt", lambda given=given: served.prompt(_clean(given)))
+            prompt = _of("prompt", partial(served.prompt, _clean(given)))
             passed = self._gate.admit(prompt.text, "prompt", facts)
             # what the guard has not changed is read in the tokens in which it came
-            found.append(prompt if passed == prompt.text else _of("prompt", lambda text=passed: served.prompt(text)))
+            found.append(prompt if passed == prompt.text else _of("prompt", partial(served.prompt, passed)))
         return found, 0
 
     def _embed(self, job: Mapping[str, Any]) -> Any:
@@ -163,7 +166,7 @@ class Desk:
         return _of(param, lambda: served.opened.tokenizer.decode(given))
 
 
-def _of(param: str, make: Callable[[], Any]) -> Any:
+def _of(param: str, make: Callable[[], Made]) -> Made:
     """Make a value of what a request says; what is wrong with it names the field."""
     try:
         return make()

@@ -173,7 +173,8 @@ def _write(
             yield opened.model.own_parameters()
 
     if settings["method"] == "slerp":
-        state = merging.on_the_arc(*parts(), settings["shares"][1])
+        one, other = parts()
+        state = merging.on_the_arc(one, other, settings["shares"][1])
     else:
         state = merging.mean(parts(), settings["shares"])
     with torch.no_grad():

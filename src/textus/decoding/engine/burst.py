@@ -26,7 +26,7 @@ class Burst:
         self._ring = ring
         self._event: torch.cuda.Event | None = None
         if tokens.is_cuda:
-            self._event = torch.cuda.Event()
+            self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
             self._event.record()
 
     @classmethod
@@ -62,7 +62,7 @@ class Burst:
         return cls(voices, counts, stage.board[: len(voices), kernels.TOKEN].clone(), ring)
 
     def told(self) -> Iterator[tuple[Voice, int, list[tuple[int, float]]]]:
-        """Wait for the device; yield each text, its turn when the burst began, and its tokens with log-probabilities."""
+        """Wait for the device; yield each text, its turn when the burst began, and tokens with log-probabilities."""
         if self._event:
             self._event.synchronize()
         ring = self._ring.numpy()

@@ -5,6 +5,9 @@ it stands, how it is written and where its keys are. The last kernel of a step w
 the line, so that the next step can begin without the host. `swift.py` calls them, in this order.
 """
 
+# mypy: allow-untyped-defs, allow-untyped-decorators, allow-incomplete-defs
+# ruff: noqa: N803 - Triton's constants are written in capitals
+
 from __future__ import annotations
 
 import triton

@@ -88,7 +88,7 @@ class Scheduler:
         return planned
 
     def ahead(self, most: int) -> tuple[list[Request], int]:
-        """Return the texts that write and for how many tokens all of them can, blocks reserved; none where one must wait.
+        """Return the texts that write, and how many tokens all of them can; none where one must wait. Blocks are reserved.
 
         Nobody may be about to come in, be read, or slide: `plan` decides then.
         """

@@ -242,8 +242,14 @@ class Stage:
         depth = (256 if lines == 16 else 128) if x.itemsize == 2 else 64
         self._kernels.product[(-(-outputs // columns), -(-rows // lines))](
             *(x, weight, weight if norm is None else norm, out, rows, outputs, inputs, self._swift.config.norm_epsilon),
-            **{"NORMED": norm is not None, "GATED": gated, "ADDED": added},
-            **{"LINES": lines, "COLUMNS": columns, "DEPTH": depth, "num_warps": 4, "num_stages": 3},
+            NORMED=norm is not None,
+            GATED=gated,
+            ADDED=added,
+            LINES=lines,
+            COLUMNS=columns,
+            DEPTH=depth,
+            num_warps=4,
+            num_stages=3,
         )
 
     def _wide_product(
@@ -269,9 +275,16 @@ class Stage:
             *(self._joined, memory.keys[number], memory.values[number], self._mixed, self.board, self.width),
             *(swift.cosines, swift.sines, layer.query_norm, layer.key_norm),
             *(self._mixtures, self._sums, self._arrived, config.norm_epsilon, config.head_size**-0.5),
-            **{"HEADS": config.num_heads, "GROUPS": config.num_kv_heads, "HEAD": config.head_size},
-            **{"SIZE": memory.size, "MEMBERS": self._members, "WIDE": self._head, "TIME": 64, "SPLITS": self._splits},
-            **{"num_warps": 4, "num_stages": 3},
+            HEADS=config.num_heads,
+            GROUPS=config.num_kv_heads,
+            HEAD=config.head_size,
+            SIZE=memory.size,
+            MEMBERS=self._members,
+            WIDE=self._head,
+            TIME=64,
+            SPLITS=self._splits,
+            num_warps=4,
+            num_stages=3,
         )
 
     def _draw(self) -> None:
@@ -282,8 +295,11 @@ class Stage:
         self._kernels.pick[(rows,)](
             *(self.logits, self._best, self._parts, self.board, self.ring, self._places, self._names, self._numbers),
             *(self.width, self._stride, vocab, self._chunks, self._tiles, rows),
-            **{"CHUNKS": _power(self._chunks), "TILES": _power(self._tiles)},
-            **{"SLOTS": MOST_KEPT, "FEW": 2 * MOST_KEPT, "num_warps": 8},
+            CHUNKS=_power(self._chunks),
+            TILES=_power(self._tiles),
+            SLOTS=MOST_KEPT,
+            FEW=2 * MOST_KEPT,
+            num_warps=8,
         )
 
 

@@ -19,7 +19,8 @@ _SCRIPT = re.compile(r'<script src="([\w.-]+)"></script>')
 @functools.cache
 def page() -> tuple[bytes, str]:
     """Return the page, and the Content-Security-Policy that lets run what is in it and nothing else."""
-    style, script = [], []
+    style: list[str] = []
+    script: list[str] = []
 
     def put(tag: str, hashes: list[str], name: str) -> str:
         text = _read(name)
