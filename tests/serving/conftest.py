@@ -18,6 +18,9 @@ import torch
 from tokenizers import pre_tokenizers, trainers
 
 import textus
+from textus.adaptation import lora
+from textus.adaptation.settings import LoraConfig
+from textus.checkpoint import checkpoint
 from textus.checkpoint.checkpoint import write_model
 from textus.model.config import ModelConfig
 from textus.model.transformer import Transformer
@@ -80,6 +83,18 @@ def write(directory: Path, reads: str = "causal", seed: int = 1, context: int = 
                 parameter.mul_(10)
     directory.mkdir(parents=True)
     write_model(directory, model.eval(), words, {}, {"do_sample": True, "top_k": 0, "max_new_tokens": 12})
+    return directory
+
+
+def write_adapter(directory: Path, base: Path) -> Path:
+    """Write an adapter that changes much of what a model says."""
+    model, config = checkpoint.load(base).model, LoraConfig(rank=2)
+    lora.attach(model, config, seed=1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.normal_(generator=torch.Generator().manual_seed(2))
+    lora.save(directory, model, config, (), base=base, origin={})
     return directory
 
 
@@ -224,11 +239,13 @@ def tokenizer() -> Tokenizer:
 
 @pytest.fixture(scope="session")
 def directories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two model directories: one that writes, one that reads both ways."""
+    """A model that writes, one that reads both ways, and an adapter of the first."""
     place = tmp_path_factory.mktemp("models")
+    tiny = write(place / "tiny")
     return {
-        "tiny": write(place / "tiny"),
+        "tiny": tiny,
         "both": write(place / "both", "bidirectional"),
+        "poems": write_adapter(place / "poems", tiny),
     }
 
 
@@ -240,7 +257,8 @@ def server(directories: dict[str, Path], tmp_path_factory: pytest.TempPathFactor
     (place / "keys").write_text(f"# who may ask\n{KEY} Ada\n", "utf-8")
     yield from begin(
         [
-            *map(str, directories.values()),
+            *(str(directories[name]) for name in ("tiny", "both")),
+            *("--adapter", f"{directories['poems']}@tiny"),
             *("--key-file", str(place / "keys"), "--policy", str(place / "policy.toml")),
             *("--audit", str(place / "audit"), "--set", "fixed_batch=8", "--set", "max_prefill_tokens=2048"),
         ],

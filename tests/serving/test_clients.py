@@ -21,7 +21,7 @@ def client(server: Any, request: pytest.FixtureRequest) -> Any:
 
 
 def test_openais_client_reads_every_route(client: Any, server: Any) -> None:
-    assert [model.id for model in client.models.list()] == ["tiny", "both"]
+    assert [model.id for model in client.models.list()] == ["tiny", "both", "poems"]
     written = client.completions.create(model="tiny", prompt="the", max_tokens=4, logprobs=2, n=2, seed=1)
     assert len(written.choices) == 2 and written.usage.completion_tokens <= 8
     parts = list(
