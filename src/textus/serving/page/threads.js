@@ -63,11 +63,14 @@ async function generate(thread, parent) {
   turn.clock = { asked: performance.now(), first: 0, last: 0 };
   try {
     const [path, body] = request(thread, parent);
-    for await (const piece of written(path, body, stopping.signal)) take(turn, piece, live);
+    for await (const piece of written(path, body, stopping.signal)) {
+      if (stopping.signal.aborted) break; // what came in one go with what is shown already is not shown any more
+      take(turn, piece, live);
+    }
   } catch (error) {
-    if (stopping.signal.aborted) turn.finish = "stopped";
-    else turn.failure = error;
+    if (!stopping.signal.aborted) turn.failure = error;
   }
+  if (stopping.signal.aborted) turn.finish = "stopped";
   finish(thread, turn, live);
 }
 
