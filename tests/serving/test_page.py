@@ -33,7 +33,6 @@ class Elements(HTMLParser):
         super().__init__()
         self.found: list[tuple[str, dict[str, str | None], list[str]]] = []
         self._open: list[str] = []
-        self._labels: list[int] = []
         self.labelled: set[int] = set()
         self.feed(document)
         self.close()
@@ -50,7 +49,7 @@ class Elements(HTMLParser):
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.found:
+        if self._open and self.found[-1][0] == self._open[-1]:
             self.found[-1][2].append(data)
 
     def named(self, tag: str) -> list[tuple[dict[str, str | None], str]]:
@@ -122,11 +121,12 @@ def call() -> Callable[..., Any]:
 
     def run(expression: str, *values: Any) -> list[Any]:
         code = f"""
-            const values_ = JSON.parse(require("fs").readFileSync(0, "utf-8"));
+            const given = JSON.parse(require("fs").readFileSync(0, "utf-8"));
             const code = {json.dumps(chr(10).join(pure))};
-            const outcome = `(given) => {{ try {{ return ({expression}) }} catch (error) {{ return {{ failure: error.message, hint: error.hint }} }} }}`;
-            const f = require("vm").runInThisContext(code + ";\\n" + outcome);
-            process.stdout.write(JSON.stringify(values_.map((one) => f(one) ?? null)));
+            const asked = require("vm").runInThisContext(code + {json.dumps(f";(given) => ({expression})")});
+            const told = ({{ message, hint }}) => ({{ failure: message, hint }});
+            const answer = (one) => {{ try {{ return asked(one) ?? null }} catch (error) {{ return told(error) }} }};
+            process.stdout.write(JSON.stringify(given.map(answer)));
         """
         done = subprocess.run([node, "-e", code], input=json.dumps(values), capture_output=True, text=True, check=True)
         found: list[Any] = json.loads(done.stdout)
@@ -161,7 +161,7 @@ def test_lines_of_one_event_are_joined_and_other_fields_left_out(call: Callable[
 
 GROW = """(() => { const tree = emptyTree(); const made = [""];
   for (const [at, role] of given.turns) made.push(addTurn(tree, made[at % made.length], role, String(made.length)).id);
-  for (const [at, by] of given.steps) { const turn = tree.turns[made[1 + at % (made.length - 1)]]; step(tree, turn, by); }
+  for (const [at, by] of given.steps) step(tree, tree.turns[made[1 + at % (made.length - 1)]], by);
   const file = toFile("chat", tree, "be kind", "m"); const again = fromFile(JSON.stringify(file));
   return { tree, file, again: toFile("chat", again.tree, again.system, "m"), shown: path(tree).map((one) => one.id),
     places: Object.values(tree.turns).map((one) => place(tree, one)) }; })()"""
