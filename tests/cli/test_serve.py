@@ -14,13 +14,14 @@ pytest.importorskip("uvicorn")
     ("words", "error"),
     [
         ([], "no model was named"),
+        (["nowhere"], "nowhere: no such directory"),
         (["x", "--set", "max_requets=1"], "no setting `max_requets`"),
         (["x", "--set", "max_requests=0"], "`max_requests` must be"),
         (["x", "--threads", "many"], "--threads is many"),
-        (["x", "--host", "0.0.0.0"], "no keys are asked for"),
+        (["x=.", "--host", "0.0.0.0"], "no keys are asked for"),
         (["x", "--key-file", "nowhere"], "nowhere: No such file"),
-        (["a/x", "b/x"], "two models are called `x`"),
-        (["x", "--adapter", "y@z"], "no model `z`"),
+        (["x=.", "x=."], "two models are called `x`"),
+        (["x=.", "--adapter", "y@z"], "no model `z`"),
     ],
 )
 def test_what_cannot_be_served_is_refused(cli: Any, words: list[str], error: str) -> None:

@@ -7,8 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -19,6 +18,9 @@ import torch
 from tokenizers import pre_tokenizers, trainers
 
 import textus
+from textus.adaptation import lora
+from textus.adaptation.settings import LoraConfig
+from textus.checkpoint import checkpoint
 from textus.checkpoint.checkpoint import write_model
 from textus.model.config import ModelConfig
 from textus.model.transformer import Transformer
@@ -41,6 +43,7 @@ after = 24
 [output]
 email = "redact"
 """
+LAST = {"model": "tiny", "prompt": "the", "max_tokens": 200, "min_tokens": 200, "stream": True}
 PATIENCE = 240
 """Seconds after which a server that says nothing has failed the test."""
 
@@ -80,6 +83,18 @@ def write(directory: Path, reads: str = "causal", seed: int = 1, context: int = 
                 parameter.mul_(10)
     directory.mkdir(parents=True)
     write_model(directory, model.eval(), words, {}, {"do_sample": True, "top_k": 0, "max_new_tokens": 12})
+    return directory
+
+
+def write_adapter(directory: Path, base: Path) -> Path:
+    """Write an adapter that changes much of what a model says."""
+    model, config = checkpoint.load(base).model, LoraConfig(rank=2)
+    lora.attach(model, config, seed=1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.normal_(generator=torch.Generator().manual_seed(2))
+    lora.save(directory, model, config, (), base=base, origin={})
     return directory
 
 
@@ -189,8 +204,7 @@ class Server:
             assert time.monotonic() < end, f"{name} stays {found}"
 
 
-@contextmanager
-def begin(words: list[str], key: str = "") -> Iterator[Server]:
+def begin(words: list[str], key: str) -> Iterator[Server]:
     """Start a server; at the end it stops in order."""
     process = subprocess.Popen(
         [sys.executable, "-m", "textus", "serve", *words, "--port", "0", "--json", "--threads", "1"],
@@ -202,8 +216,13 @@ def begin(words: list[str], key: str = "") -> Iterator[Server]:
         assert process.stdout is not None
         said = json.loads(process.stdout.readline())
         host, _, port = said["url"].removeprefix("http://").rpartition(":")
-        yield Server(process, host, int(port), key, said["engine"])
+        server = Server(process, host, int(port), key, said["engine"])
+        yield server
+        parts = server.pieces("/v1/completions", LAST)
+        next(parts)
         process.terminate()
+        *_, last = parts
+        assert last["choices"][0]["finish_reason"] == "length", "what is under way is finished"
         assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
@@ -220,11 +239,13 @@ def tokenizer() -> Tokenizer:
 
 @pytest.fixture(scope="session")
 def directories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two model directories: one that writes, one that reads both ways."""
+    """A model that writes, one that reads both ways, and an adapter of the first."""
     place = tmp_path_factory.mktemp("models")
+    tiny = write(place / "tiny")
     return {
-        "tiny": write(place / "tiny"),
+        "tiny": tiny,
         "both": write(place / "both", "bidirectional"),
+        "poems": write_adapter(place / "poems", tiny),
     }
 
 
@@ -234,18 +255,12 @@ def server(directories: dict[str, Path], tmp_path_factory: pytest.TempPathFactor
     place = tmp_path_factory.mktemp("server")
     (place / "policy.toml").write_text(POLICY, "utf-8")
     (place / "keys").write_text(f"# who may ask\n{KEY} Ada\n", "utf-8")
-    with begin(
+    yield from begin(
         [
-            *map(str, directories.values()),
+            *(str(directories[name]) for name in ("tiny", "both")),
+            *("--adapter", f"{directories['poems']}@tiny"),
             *("--key-file", str(place / "keys"), "--policy", str(place / "policy.toml")),
             *("--audit", str(place / "audit"), "--set", "fixed_batch=8", "--set", "max_prefill_tokens=2048"),
         ],
         KEY,
-    ) as server:
-        yield server
-
-
-@pytest.fixture
-def another() -> Callable[[list[str]], AbstractContextManager[Server]]:
-    """Return what starts a server of one's own."""
-    return begin
+    )

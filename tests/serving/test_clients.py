@@ -21,7 +21,7 @@ def client(server: Any, request: pytest.FixtureRequest) -> Any:
 
 
 def test_openais_client_reads_every_route(client: Any, server: Any) -> None:
-    assert [model.id for model in client.models.list()] == ["tiny", "both"]
+    assert [model.id for model in client.models.list()] == ["tiny", "both", "poems"]
     written = client.completions.create(model="tiny", prompt="the", max_tokens=4, logprobs=2, n=2, seed=1)
     assert len(written.choices) == 2 and written.usage.completion_tokens <= 8
     parts = list(
@@ -39,9 +39,10 @@ def test_openais_client_reads_every_route(client: Any, server: Any) -> None:
     *pieces, last = list(told)
     assert "".join(part.choices[0].delta.content or "" for part in pieces) == said.choices[0].message.content
     assert last.usage == said.usage
-    (vector,) = client.embeddings.create(model="tiny", input="the fox").data  # asked for as base64
     (plain,) = client.embeddings.create(model="tiny", input="the fox", encoding_format="float").data
-    assert vector.embedding == pytest.approx(plain.embedding)
+    if not client._strict_response_validation:  # which knows no base64, for which the client itself asks
+        (vector,) = client.embeddings.create(model="tiny", input="the fox").data
+        assert vector.embedding == pytest.approx(plain.embedding)
     assert client.moderations.create(input="a forbidden loom").results[0].flagged
 
 

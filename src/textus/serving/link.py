@@ -53,7 +53,7 @@ class Link:
                 await self._live()
                 if not self.starts:
                     raise self._refused or ResourceError(
-                        "the engine's process has ended before it was ready", hint="what it says stands above"
+                        "the engine's process ended before it was ready", hint="what it says stands above"
                     )
                 pause = _FIRST_PAUSE if self.starts > before else min(2 * pause, _LONGEST_PAUSE)
                 _logger.error("the engine has stopped; it is started again in %.1f s", pause)
