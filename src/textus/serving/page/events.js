@@ -59,11 +59,11 @@ async function* values(body) {
   }
 }
 
-/** An error with what to do about it; `guarded` where it is the guard's word. */
+/** An error with what to do about it; `guarded` where it is the guard's word, `field` where it is a field's fault. */
 class Failure extends Error {
-  constructor(message, hint = "", { guarded = false, status = 0 } = {}) {
+  constructor(message, hint = "", { guarded = false, status = 0, field = "" } = {}) {
     super(message);
-    Object.assign(this, { hint, guarded, status });
+    Object.assign(this, { hint, guarded, status, field });
   }
 }
 

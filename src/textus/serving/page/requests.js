@@ -23,7 +23,8 @@ function readSettings(given) {
     const fits = Number.isFinite(value) && value >= low && value <= high && (!whole || Number.isSafeInteger(value));
     if (!fits) {
       const range = low === -Infinity ? "" : high === Infinity ? ` from ${low}` : ` from ${low} to ${high}`;
-      throw new Failure(`${words(name)} is “${text}”`, `give a ${whole ? "whole number" : "number"}${range}, or leave it empty`);
+      const hint = `give a ${whole ? "whole number" : "number"}${range}, or leave it empty`;
+      throw new Failure(`${words(name)} is “${text}”`, hint, { field: name });
     }
     found[name] = value;
   }

@@ -50,7 +50,7 @@ function fitModel() {
   if (!field.value || field.value === field.dataset.example) {
     field.value = field.dataset.example = `The ${sign} of a class is a ${sign}.`;
   }
-  for (const name of ["max_tokens"]) byId(name).placeholder = facts.max_tokens ? String(facts.max_tokens) : "";
+  byId("max_tokens").placeholder = facts.max_tokens ? String(facts.max_tokens) : "";
 }
 
 /** Keep in this tab what was written and set; it goes with the tab. */
@@ -145,12 +145,16 @@ function startTool(name, work) {
 function startSettings() {
   byId("parameters").addEventListener("submit", (event) => event.preventDefault());
   byId("parameters").addEventListener("change", save);
+  byId("parameters").addEventListener("input", ({ target }) => target.removeAttribute("aria-invalid"));
   byId("key").addEventListener("change", loadModels);
   byId("model").addEventListener("change", fitModel);
   byId("shown").addEventListener("change", () => Object.values(threads).forEach((thread) => thread.running || draw(thread)));
   byId("panel").addEventListener("click", () => openSettings(byId("settings").hidden));
   byId("reset").addEventListener("click", () => {
-    for (const name of [...Object.keys(NUMBERS), "stop", "system"]) byId(name).value = "";
+    for (const name of [...Object.keys(NUMBERS), "stop", "system"]) {
+      byId(name).value = "";
+      byId(name).removeAttribute("aria-invalid");
+    }
     save();
   });
   WIDE.addEventListener("change", () => openSettings(WIDE.matches));

@@ -26,18 +26,24 @@ async function submit(thread) {
   if (thread.running) return;
   const field = part(thread, "text");
   const text = thread.kind === "chat" ? field.value.trim() : field.value;
-  const last = path(thread.tree).at(-1);
-  if (!text && !(thread.kind === "write" && last)) return field.focus();
-  const above = last && last.failure && !last.text ? forget(thread, last) : last ? last.id : "";
-  const parent = text ? addTurn(thread.tree, above, ROLES[thread.kind][0], text).id : above;
+  if (!text && !(thread.kind === "write" && thread.tree.chosen[""])) return field.focus();
+  const above = room(thread);
   field.value = "";
-  await generate(thread, parent);
+  await generate(thread, text ? addTurn(thread.tree, above, ROLES[thread.kind][0], text).id : above);
 }
 
-/** Take out an answer that failed before it began; return what it would have followed. */
-function forget(thread, turn) {
-  removeTurn(thread.tree, turn);
-  return turn.parent;
+/**
+ * Return what the next turn follows. An answer without a text makes room for it; a message that so has no answer stays
+ * beside the next one, since two messages in a row are no conversation.
+ */
+function room(thread) {
+  let last = path(thread.tree).at(-1);
+  while (last && isWritten(last) && !last.text) {
+    removeTurn(thread.tree, last);
+    last = path(thread.tree).at(-1);
+  }
+  if (!last) return "";
+  return thread.kind === "chat" && !isWritten(last) ? last.parent : last.id;
 }
 
 /** Return the path and the request for what follows a turn. */
@@ -57,17 +63,23 @@ async function generate(thread, parent) {
   Object.assign(turn, { model: model().id, tokens: [], finish: "" });
   thread.running = { turn, stopping };
   notice();
+  const typing = document.activeElement === part(thread, "text");
   draw(thread);
+  if (!typing) part(thread, "stop").focus({ preventScroll: true });
   toEnd(true);
   const live = liveText(thread, turn);
   turn.clock = { asked: performance.now(), first: 0, last: 0 };
   try {
     const [path, body] = request(thread, parent);
-    for await (const piece of written(path, body, stopping.signal)) take(turn, piece, live);
+    for await (const piece of written(path, body, stopping.signal)) {
+      if (stopping.signal.aborted) break; // what came in one go with what is shown already is not shown any more
+      take(turn, piece, live);
+    }
   } catch (error) {
-    if (stopping.signal.aborted) turn.finish = "stopped";
-    else turn.failure = error;
+    if (!stopping.signal.aborted) turn.failure = error;
+    if (error.field) byId(error.field).setAttribute("aria-invalid", "true");
   }
+  if (stopping.signal.aborted) turn.finish = "stopped";
   finish(thread, turn, live);
 }
 
@@ -141,7 +153,7 @@ function stop(thread) {
 /** Let an answer be written once more, beside the one that is there. */
 async function regenerate(thread, turn) {
   if (thread.running) return;
-  if (turn.failure && !turn.text) forget(thread, turn);
+  if (turn.failure && !turn.text) removeTurn(thread.tree, turn);
   await generate(thread, turn.parent);
 }
 

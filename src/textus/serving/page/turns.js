@@ -104,7 +104,7 @@ function drawVerdict(result) {
       make("td", { class: "number" }, score.toFixed(2)),
     ),
   );
-  const head = make("summary", {}, make("strong", {}, "Guard"), ` ${verdict.words}`);
+  const head = make("summary", {}, make("strong", {}, "Guard:"), ` ${verdict.words}`);
   const table = make("table", {}, make("caption", { class: "unseen" }, "Scores by category"), make("tbody", {}, ...rows));
   const rest = verdict.rows.length - rows.length;
   const others = rest ? make("p", { class: "note" }, `${rest} ${rows.length ? "other " : ""}categories below 0.01`) : null;
