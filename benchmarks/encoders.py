@@ -183,7 +183,8 @@ def theirs(options: argparse.Namespace, shape: str, kind: str, clock: Clock) -> 
     named = "train_sampling_strategy" in TrainingArguments.__dataclass_fields__
     by_length: dict[str, Any] = {"train_sampling_strategy": "group_by_length"} if named else {"group_by_length": True}
     arguments = TrainingArguments(
-        output_dir=str(options.meet / options.variant), per_device_train_batch_size=rows, max_steps=options.warm + options.timed + 10,
+        output_dir=str(options.meet / options.variant), per_device_train_batch_size=rows,
+        max_steps=options.warm + options.timed + 10,
         bf16=on_gpu, torch_compile=on_gpu, optim="adamw_torch_fused", dataloader_num_workers=4 if on_gpu else 0,
         dataloader_pin_memory=on_gpu, report_to=[], save_strategy="no", logging_steps=1000, disable_tqdm=True,
         use_cpu=not on_gpu, remove_unused_columns=False, learning_rate=1e-3, warmup_steps=5,
