@@ -32,7 +32,6 @@ import torch
 SHAPES = {"31m": (12, 384, 1280, 65_536), "150m": (22, 768, 1152, 32_768), "toy": (2, 64, 128, 1024)}
 """Layers, width, width inside the feed-forward, tokens a step."""
 CONTEXT = 512
-WARM, TIMED = 12, 40
 PATIENCE = 90.0
 """Seconds that a variant waits for the others to have compiled."""
 
@@ -49,6 +48,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("shards", type=Path)
     parser.add_argument("data", type=Path, help="holds tokenizer.json")
     parser.add_argument("--only", nargs="*", default=variants())
+    parser.add_argument("--warm", type=int, default=12, help="steps that are not timed")
+    parser.add_argument("--timed", type=int, default=40)
     parser.add_argument("--variant", default="", help="this one, in this process")
     parser.add_argument("--meet", type=Path, default=Path("/tmp/textus-encoders"))
     parser.add_argument("--device", default="cuda")
@@ -67,14 +68,15 @@ class Clock:
 
     def done(self, step: int) -> bool:
         """Take note that a step has been sent; tell whether enough have been timed."""
-        if step not in (WARM, WARM + TIMED):
-            return step > WARM + TIMED
+        warm, timed = self._options.warm, self._options.timed
+        if step not in (warm, warm + timed):
+            return step > warm + timed
         self._settle()
-        if step == WARM:
+        if step == warm:
             self._meet()
             self._began = time.perf_counter()
             return False
-        self.seconds = (time.perf_counter() - self._began) / TIMED
+        self.seconds = (time.perf_counter() - self._began) / timed
         self._lock.close()
         return True
 
@@ -113,7 +115,7 @@ def ours(options: argparse.Namespace, shape: str, kind: str, clock: Clock) -> di
         attention="bidirectional", prediction_offset=offset, family="qwen3" if offset else "modernbert",
     )  # fmt: skip
     recipe = Recipe(
-        steps=WARM + TIMED + 10, batch_tokens=tokens, micro_batch_tokens=tokens, warmup_steps=5,
+        steps=options.warm + options.timed + 10, batch_tokens=tokens, micro_batch_tokens=tokens, warmup_steps=5,
         precision="bf16" if on_gpu else "fp32", device=options.device, compile="on" if on_gpu else "off",
     )  # fmt: skip
     model = Transformer(config).to(options.device)
@@ -158,7 +160,7 @@ def theirs(options: argparse.Namespace, shape: str, kind: str, clock: Clock) -> 
         mean = statistics.mean(len(one["input_ids"]) for one in examples)
         rows = round(tokens / mean)
     else:
-        count = min(len(everything) // CONTEXT, 2 * rows * (WARM + TIMED + 10))
+        count = min(len(everything) // CONTEXT, 2 * rows * (options.warm + options.timed + 10))
         examples = [{"input_ids": row.astype(int)} for row in everything[: count * CONTEXT].reshape(-1, CONTEXT)]
     seen: list[torch.Tensor] = []  # on the device, which must not be waited for
 
@@ -181,7 +183,8 @@ def theirs(options: argparse.Namespace, shape: str, kind: str, clock: Clock) -> 
     named = "train_sampling_strategy" in TrainingArguments.__dataclass_fields__
     by_length: dict[str, Any] = {"train_sampling_strategy": "group_by_length"} if named else {"group_by_length": True}
     arguments = TrainingArguments(
-        output_dir=str(options.meet / options.variant), per_device_train_batch_size=rows, max_steps=WARM + TIMED + 10,
+        output_dir=str(options.meet / options.variant), per_device_train_batch_size=rows,
+        max_steps=options.warm + options.timed + 10,
         bf16=on_gpu, torch_compile=on_gpu, optim="adamw_torch_fused", dataloader_num_workers=4 if on_gpu else 0,
         dataloader_pin_memory=on_gpu, report_to=[], save_strategy="no", logging_steps=1000, disable_tqdm=True,
         use_cpu=not on_gpu, remove_unused_columns=False, learning_rate=1e-3, warmup_steps=5,
@@ -192,7 +195,7 @@ def theirs(options: argparse.Namespace, shape: str, kind: str, clock: Clock) -> 
     trained = Asks(
         model=model, args=arguments, train_dataset=examples, data_collator=collator, callbacks=[Watch()]
     ).train()
-    real = statistics.mean(int(count) for count in seen[WARM : WARM + TIMED])
+    real = statistics.mean(int(count) for count in seen[options.warm : options.warm + options.timed])
     return {"parameters": model.num_parameters(), "tokens_a_step": real, "loss": trained.training_loss}
 
 
