@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -11,6 +12,9 @@ from torch import Tensor
 
 from textus.decoding.engine.sampling import Voice
 from textus.decoding.engine.swift import Swift
+
+Entry = tuple[Voice, int, list[int], list[float]]
+"""A text, its turn when the burst began, and its tokens with their log-probabilities."""
 
 
 class Burst:
@@ -24,6 +28,7 @@ class Burst:
         """The last token of each, on the device."""
         self.sources = {voice.request.number: row for row, voice in enumerate(voices)}
         self._ring = ring
+        self._entries: deque[Entry] | None = None
         self._event: torch.cuda.Event | None = None
         if tokens.is_cuda:
             self._event = torch.cuda.Event()
@@ -61,11 +66,15 @@ class Burst:
         ring.copy_(found, non_blocking=True)
         return cls(voices, counts, stage.board[: len(voices), kernels.TOKEN].clone(), ring)
 
-    def told(self) -> Iterator[tuple[Voice, int, list[tuple[int, float]]]]:
-        """Wait for the device; yield each text, its turn when the burst began, and its tokens with log-probabilities."""
-        if self._event:
-            self._event.synchronize()
-        ring = self._ring.numpy()
-        tokens, logprobs = ring[..., 0].T.tolist(), np.ascontiguousarray(ring[..., 1].T).view(np.float32).tolist()
-        for (voice, turn), count, names, values in zip(self._voices, self.counts, tokens, logprobs, strict=True):
-            yield voice, turn, list(zip(names[:count], values[:count], strict=True))
+    def told(self) -> deque[Entry]:
+        """Wait for the device; return what was not taken yet: whoever takes an entry takes it out."""
+        if self._entries is None:
+            if self._event:
+                self._event.synchronize()
+            ring = self._ring.numpy()
+            tokens, logprobs = ring[..., 0].T.tolist(), np.ascontiguousarray(ring[..., 1].T).view(np.float32).tolist()
+            rows = zip(self._voices, self.counts, tokens, logprobs, strict=True)
+            self._entries = deque(
+                (voice, turn, names[:count], values[:count]) for (voice, turn), count, names, values in rows
+            )
+        return self._entries

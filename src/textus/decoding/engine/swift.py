@@ -237,13 +237,32 @@ class Stage:
             self._wide_product(x, weight, out, norm, gated, added)
             return
         rows, inputs, outputs = self.rows, x.shape[1], out.shape[1]
+        epsilon = self._swift.config.norm_epsilon
+        if rows == 1:
+            columns = 8 if outputs > 2**14 else 4
+            self._kernels.vector_product[(-(-outputs // columns),)](
+                *(x, weight, weight if norm is None else norm, out, outputs, inputs, epsilon),
+                NORMED=norm is not None,
+                GATED=gated,
+                ADDED=added,
+                COLUMNS=columns,
+                DEPTH=min(1024, _power(inputs)),
+                num_warps=4,
+            )
+            return
         lines = max(16, min(rows, 64))
         columns = 16 if lines == 16 else 32
         depth = (256 if lines == 16 else 128) if x.itemsize == 2 else 64
         self._kernels.product[(-(-outputs // columns), -(-rows // lines))](
-            *(x, weight, weight if norm is None else norm, out, rows, outputs, inputs, self._swift.config.norm_epsilon),
-            **{"NORMED": norm is not None, "GATED": gated, "ADDED": added},
-            **{"LINES": lines, "COLUMNS": columns, "DEPTH": depth, "num_warps": 4, "num_stages": 3},
+            *(x, weight, weight if norm is None else norm, out, rows, outputs, inputs, epsilon),
+            NORMED=norm is not None,
+            GATED=gated,
+            ADDED=added,
+            LINES=lines,
+            COLUMNS=columns,
+            DEPTH=depth,
+            num_warps=4,
+            num_stages=3,
         )
 
     def _wide_product(
@@ -254,7 +273,7 @@ class Stage:
         if gated:
             from textus.model import fused
 
-            torch.mul(1, fused.swiglu(functional.linear(x, weight)), out=out)
+            out.copy_(fused.swiglu(functional.linear(x, weight)))
         elif added:
             torch.addmm(out, x, weight.t(), out=out)
         elif out.dtype == x.dtype:
@@ -269,9 +288,16 @@ class Stage:
             *(self._joined, memory.keys[number], memory.values[number], self._mixed, self.board, self.width),
             *(swift.cosines, swift.sines, layer.query_norm, layer.key_norm),
             *(self._mixtures, self._sums, self._arrived, config.norm_epsilon, config.head_size**-0.5),
-            **{"HEADS": config.num_heads, "GROUPS": config.num_kv_heads, "HEAD": config.head_size},
-            **{"SIZE": memory.size, "MEMBERS": self._members, "WIDE": self._head, "TIME": 64, "SPLITS": self._splits},
-            **{"num_warps": 4, "num_stages": 3},
+            HEADS=config.num_heads,
+            GROUPS=config.num_kv_heads,
+            HEAD=config.head_size,
+            SIZE=memory.size,
+            MEMBERS=self._members,
+            WIDE=self._head,
+            TIME=64,
+            SPLITS=self._splits,
+            num_warps=4,
+            num_stages=3,
         )
 
     def _draw(self) -> None:
@@ -282,8 +308,11 @@ class Stage:
         self._kernels.pick[(rows,)](
             *(self.logits, self._best, self._parts, self.board, self.ring, self._places, self._names, self._numbers),
             *(self.width, self._stride, vocab, self._chunks, self._tiles, rows),
-            **{"CHUNKS": _power(self._chunks), "TILES": _power(self._tiles)},
-            **{"SLOTS": MOST_KEPT, "FEW": 2 * MOST_KEPT, "num_warps": 8},
+            CHUNKS=_power(self._chunks),
+            TILES=_power(self._tiles),
+            SLOTS=MOST_KEPT,
+            FEW=2 * MOST_KEPT,
+            num_warps=8,
         )
 
 
