@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from textus.decoding.engine.board import LEAST, TABLE, TOKEN, TOP
 from textus.decoding.engine.sampling import Voice
 from textus.decoding.engine.swift import Swift
 
@@ -44,8 +45,6 @@ class Burst:
         sources: dict[int, int],
     ) -> Burst:
         """Start steps for texts that have one token unread each, and blocks for what they write."""
-        from textus.decoding.engine import kernels  # needs a GPU's compiler
-
         stage = swift.stage(len(voices))
         lines = stage.lines()
         counts = []
@@ -53,9 +52,9 @@ class Burst:
             request, line = voice.request, lines[row]
             source = sources[request.number] if request.unknown else -1
             token = 0 if request.unknown else request.tokens[-1]
-            line[: kernels.TOP] = token, request.length - 1, request.written, 0, row, source
-            line[kernels.TOP : kernels.TOP + 8] = voice.knobs
-            line[kernels.TABLE : kernels.TABLE + len(request.table)] = request.table
+            line[:TOP] = token, request.length - 1, request.written, 0, row, source
+            line[TOP : LEAST + 1] = voice.knobs
+            line[TABLE : TABLE + len(request.table)] = request.table
             counts.append(min(steps, request.max_tokens - request.written))
             request.read += counts[-1]
             request.unknown += counts[-1]
@@ -64,7 +63,7 @@ class Burst:
         found = stage.ring[:steps, : len(voices)]
         ring = torch.empty(found.shape, dtype=found.dtype, pin_memory=found.is_cuda)
         ring.copy_(found, non_blocking=True)
-        return cls(voices, counts, stage.board[: len(voices), kernels.TOKEN].clone(), ring)
+        return cls(voices, counts, stage.board[: len(voices), TOKEN].clone(), ring)
 
     def told(self) -> deque[Entry]:
         """Wait for the device; return what was not taken yet: whoever takes an entry takes it out."""

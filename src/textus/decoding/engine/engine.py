@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from textus.decoding.engine.blocks import Blocks
+from textus.decoding.engine.board import knobs
 from textus.decoding.engine.burst import Burst
 from textus.decoding.engine.config import EngineConfig
 from textus.decoding.engine.memory import PagedMemory
@@ -31,7 +32,7 @@ from textus.decoding.engine.request import Request
 from textus.decoding.engine.runner import Runner
 from textus.decoding.engine.sampling import Voice, draw_together, groups
 from textus.decoding.engine.scheduler import Scheduler
-from textus.decoding.engine.swift import Swift, knobs
+from textus.decoding.engine.swift import Swift
 from textus.decoding.piece import Alternative, Piece
 from textus.decoding.step import Choices, Drawn, Telling
 from textus.decoding.strategy import Strategy

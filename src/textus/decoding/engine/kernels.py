@@ -13,19 +13,28 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-TOKEN, POSITION, WRITTEN, AGE, FIRST, SOURCE = 0, 1, 2, 3, 4, 5
-"""Columns: the last token, its place in the text, how many were written before it, steps since the host filled the
-line, the first line of the same text in this pass, and where the token is among those drawn last (-1: it is here)."""
-TOP, FLAGS, ROW, LOW, HIGH, HEAT, BOUND, LEAST = 6, 7, 8, 9, 10, 11, 12, 13
-"""How the text is written: top-k, `GREEDY` and `PROCESSED`, row and seed, temperature, 1 - top-p, min-p."""
-TABLE = 16
-"""From here on: the text's blocks."""
-GREEDY, PROCESSED = 1, 2
-"""No draw; log-probabilities are those after all steps."""
-LOST, AGAIN = -1, -2
-"""In place of a token: nothing may follow; more tokens tie at the border of top-k than there is room for."""
-CHUNK = 64
-"""The best logit of every so many is looked at first."""
+from textus.decoding.engine.board import (
+    AGAIN,
+    AGE,
+    BOUND,
+    CHUNK,
+    FIRST,
+    FLAGS,
+    GREEDY,
+    HEAT,
+    HIGH,
+    LEAST,
+    LOST,
+    LOW,
+    POSITION,
+    PROCESSED,
+    ROW,
+    SOURCE,
+    TABLE,
+    TOKEN,
+    TOP,
+    WRITTEN,
+)
 
 _TOKEN, _POSITION, _WRITTEN, _AGE = (
     tl.constexpr(TOKEN),
