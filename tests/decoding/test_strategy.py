@@ -3,9 +3,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from textus.decoding.bans import BadWords, LogitBias, MinLength
 from textus.decoding.history import History
-from textus.decoding.penalties import RepetitionPenalty
-from textus.decoding.processors import Epsilon, Eta, MinP, Temperature, TopK, TopP, Typical
+from textus.decoding.penalties import Dry, FrequencyPenalty, RepetitionPenalty
+from textus.decoding.processors import Epsilon, Eta, MinP, Temperature, TopK, TopNSigma, TopP, Typical
 from textus.decoding.sampler import Places
 from textus.decoding.step import Telling, choose
 from textus.decoding.strategy import Greedy, Sample
@@ -23,6 +24,22 @@ def test_processors_apply_from_left_to_right():
     narrow, wide = Temperature(0.5), TopP(0.8)
     assert Sample(narrow, wide).process(logits, History.of([[1, 2]])).isfinite().sum() == 1
     assert Sample(wide, narrow).process(logits, History.of([[1, 2]])).isfinite().sum() == 2
+
+
+@given(st.permutations(range(9)), st.integers(0, 2**31))
+@settings(max_examples=30, deadline=None)
+def test_steps_together_are_the_steps_one_by_one_and_leave_the_models_logits_alone(order, seed):
+    every = [
+        *(LogitBias((5, 9), (1.0, -1.0)), RepetitionPenalty(1.3), FrequencyPenalty(0.4), Dry(0.8), BadWords(((3,),))),
+        *(MinLength(4, (0,)), Temperature(0.7), TopNSigma(2.0), TopP(1)),
+    ]
+    steps = [every[place] for place in order]
+    logits = 3 * torch.randn(2, 40, generator=torch.Generator().manual_seed(seed))
+    before = wanted = logits.clone()
+    for step in steps:
+        wanted = step(wanted.clone(), HISTORY)
+    assert torch.equal(Sample(*steps).process(logits, HISTORY), wanted)
+    assert torch.equal(logits, before)
 
 
 def test_greedy_takes_the_first_of_the_best():

@@ -34,7 +34,11 @@ class LogitBias(Settings):
 
     def __call__(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
         """Shift the logits."""
-        return logits.index_add(1, ids(self.tokens, logits.device), _row(self.biases, logits).expand(len(logits), -1))
+        return self.change(logits.clone(), history)
+
+    def change(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
+        """Do so to these logits."""
+        return logits.index_add_(1, ids(self.tokens, logits.device), _row(self.biases, logits).expand(len(logits), -1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +59,10 @@ class BadWords(Settings):
 
     def __call__(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
         """Forbid the last token of each run."""
-        logits = logits.clone()
+        return self.change(logits.clone(), history)
+
+    def change(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
+        """Do so to these logits."""
         time = history.tokens.shape[1]
         for *begun, last in self.words:
             if len(begun) > time:
@@ -80,9 +87,13 @@ class MinLength(Settings):
 
     def __call__(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
         """Put off the end."""
+        return self.change(logits.clone(), history)
+
+    def change(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
+        """Do so to these logits."""
         ends = ids(self.ends, logits.device)
         put_off = logits.index_select(1, ends).masked_fill((history.written < self.tokens)[:, None], -math.inf)
-        return logits.index_copy(1, ends, put_off)
+        return logits.index_copy_(1, ends, put_off)
 
 
 def _row(values: tuple[float, ...], logits: Tensor) -> Float[Tensor, "1 values"]:

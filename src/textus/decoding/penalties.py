@@ -65,6 +65,10 @@ class RepetitionPenalty(Settings):
 
     def __call__(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
         """Weaken what was said already."""
+        return self.change(logits.clone(), history)
+
+    def change(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
+        """Do so to these logits."""
         tokens, counted = history.tokens, history.is_written
         if self.scope == "all":
             counted = torch.ones_like(counted)
@@ -75,7 +79,7 @@ class RepetitionPenalty(Settings):
         said = _Said.of(tokens, counted, self.spare)
         own = logits.gather(1, said.tokens)
         penalised = torch.where(own < 0, own * self.penalty, own / self.penalty)
-        return logits.scatter(1, said.tokens, torch.where(said.times > 0, penalised, own))
+        return logits.scatter_(1, said.tokens, torch.where(said.times > 0, penalised, own))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,10 +97,14 @@ class FrequencyPenalty(Settings):
 
     def __call__(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
         """Weaken by how often."""
+        return self.change(logits.clone(), history)
+
+    def change(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
+        """Do so to these logits."""
         if not history.tokens.shape[1]:
             return logits
         said = _Said.of(history.tokens, history.is_written, self.spare)
-        return logits.scatter(1, said.tokens, logits.gather(1, said.tokens) - self.penalty * said.times)
+        return logits.scatter_(1, said.tokens, logits.gather(1, said.tokens) - self.penalty * said.times)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,10 +122,14 @@ class PresencePenalty(Settings):
 
     def __call__(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
         """Weaken what was written at all."""
+        return self.change(logits.clone(), history)
+
+    def change(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
+        """Do so to these logits."""
         if not history.tokens.shape[1]:
             return logits
         said = _Said.of(history.tokens, history.is_written, self.spare)
-        return logits.scatter(1, said.tokens, logits.gather(1, said.tokens) - self.penalty * (said.times > 0))
+        return logits.scatter_(1, said.tokens, logits.gather(1, said.tokens) - self.penalty * (said.times > 0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,6 +147,10 @@ class NoRepeatNgram(Settings):
 
     def __call__(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
         """Forbid the second time."""
+        return self.change(logits.clone(), history)
+
+    def change(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
+        """Do so to these logits."""
         tokens = history.tokens
         if tokens.shape[1] < self.size:
             return logits
@@ -143,7 +159,7 @@ class NoRepeatNgram(Settings):
         alike = (runs[..., :-1] == begun[:, None]).all(-1) & (begun != NO_TOKEN).all(-1, keepdim=True)
         said = _Said.of(runs[..., -1], alike, self.spare)
         own = logits.gather(1, said.tokens)
-        return logits.scatter(1, said.tokens, own.masked_fill(said.times > 0, -math.inf))
+        return logits.scatter_(1, said.tokens, own.masked_fill(said.times > 0, -math.inf))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,6 +184,10 @@ class Dry(Settings):
 
     def __call__(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
         """Make repetitions dear."""
+        return self.change(logits.clone(), history)
+
+    def change(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
+        """Do so to these logits."""
         tokens = history.tokens
         batch, time = tokens.shape
         if time < 2:
@@ -187,4 +207,4 @@ class Dry(Settings):
         penalty = self.multiplier * self.base ** (length - self.allowed).to(logits.dtype)
         lowered = own - torch.where((length >= self.allowed) & ~bounds, penalty, 0)
         # of several places of a token, the one in the longest repetition counts, which takes most
-        return logits.scatter_reduce(1, column, lowered, "amin")
+        return logits.scatter_reduce_(1, column, lowered, "amin")

@@ -35,6 +35,15 @@ class Processor(Protocol):
         ...
 
 
+@runtime_checkable
+class Changes(Protocol):
+    """A processor that can change logits where they are: to copy them takes longer than what most of them do."""
+
+    def change(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
+        """Do to the given logits what calling it does to a copy, and return them."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Temperature(Settings):
     """Divide the logits: below 1 sharpens the distribution, above 1 flattens it.
@@ -49,6 +58,10 @@ class Temperature(Settings):
     def __call__(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
         """Scale the logits."""
         return logits / self.temperature
+
+    def change(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
+        """Scale these logits."""
+        return logits.div_(self.temperature)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,11 +165,19 @@ class TopNSigma(Settings):
 
     def __call__(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
         """Drop what is far below the best."""
+        return logits.masked_fill(logits < self._least(logits), -math.inf)
+
+    def change(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
+        """Drop them here."""
+        return logits.masked_fill_(logits < self._least(logits), -math.inf)
+
+    def _least(self, logits: Float[Tensor, "batch vocab"]) -> Float[Tensor, "batch 1"]:
+        """Return the least logit that stays."""
         possible = logits > -math.inf
         count = possible.sum(-1, keepdim=True)
-        mean = logits.masked_fill(~possible, 0).sum(-1, keepdim=True) / count
-        variance = (logits - mean).masked_fill(~possible, 0).square().sum(-1, keepdim=True) / count
-        return logits.masked_fill(logits < logits.amax(-1, keepdim=True) - self.n * variance.sqrt(), -math.inf)
+        mean = torch.where(possible, logits, 0).sum(-1, keepdim=True) / count
+        variance = torch.where(possible, logits - mean, 0).square_().sum(-1, keepdim=True) / count
+        return logits.amax(-1, keepdim=True) - self.n * variance.sqrt()
 
 
 @dataclasses.dataclass(frozen=True)

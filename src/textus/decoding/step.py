@@ -56,9 +56,23 @@ class Drawn:
     likeliest: tuple[Float[Tensor, "batch count"], Int[Tensor, "batch count"]] | None
     logits: Float[Tensor, "batch vocab"]
     """The model's own."""
+    arrival: torch.cuda.Event | None = None
+    """When the host has what is told, if it is on its way."""
+
+    def fetched(self) -> Drawn:
+        """Let what is told be on its way to the host, so that `told` waits for nothing that begins later."""
+        if not self.tokens.is_cuda:
+            return self
+        likeliest = self.likeliest and tuple(part.to("cpu", non_blocking=True) for part in self.likeliest)
+        tokens, logprobs = (part.to("cpu", non_blocking=True) for part in (self.tokens, self.logprobs))
+        arrival = torch.cuda.Event()
+        arrival.record()
+        return Drawn(tokens, logprobs, (likeliest[0], likeliest[1]) if likeliest else None, self.logits, arrival)
 
     def told(self) -> Choices:
         """Wait for the device, and say what was drawn."""
+        if self.arrival:
+            self.arrival.synchronize()
         tokens = self.tokens.tolist()
         lost = [row for row, token in enumerate(tokens) if token == NO_TOKEN]
         has_logits = not lost or bool(self.logits[lost].amax(-1).isfinite().all())

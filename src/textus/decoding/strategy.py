@@ -20,7 +20,7 @@ from torch import Tensor
 from textus.decoding.config import SamplingConfig
 from textus.decoding.history import History
 from textus.decoding.order import steps_of
-from textus.decoding.processors import FORGETFUL, Processor, TopK
+from textus.decoding.processors import FORGETFUL, Changes, Processor, TopK
 from textus.decoding.sampler import Places, best, draw, draw_among
 from textus.tokenizer.tokenizer import Tokenizer
 
@@ -31,6 +31,18 @@ class Candidates(NamedTuple):
     logits: Float[Tensor, "batch few"]
     tokens: Int[Tensor, "batch few"]
     """Ascending."""
+
+
+def _changed(
+    logits: Float[Tensor, "batch vocab"], steps: Sequence[Processor], history: History
+) -> Float[Tensor, "batch vocab"]:
+    """Apply steps one after another, those that can to the copy that the first has made."""
+    is_own = False
+    for step in steps:
+        found = step.change(logits, history) if is_own and isinstance(step, Changes) else step(logits, history)
+        is_own = is_own or found is not logits
+        logits = found
+    return logits
 
 
 def few(
@@ -61,10 +73,7 @@ class Strategy(ABC):
 
     def process(self, logits: Float[Tensor, "batch vocab"], history: History) -> Float[Tensor, "batch vocab"]:
         """Apply the processors in order, in float32."""
-        logits = logits.float()
-        for processor in self.processors:
-            logits = processor(logits, history)
-        return logits
+        return _changed(logits.float(), self.processors, history)
 
     @abstractmethod
     def pick(self, processed: Float[Tensor, "batch vocab"], places: Places) -> Int[Tensor, " batch"]:
@@ -86,10 +95,9 @@ class Strategy(ABC):
         top = self.processors[place]
         if not all(kind in FORGETFUL for kind in kinds[place:]) or not isinstance(top, TopK):
             return None
-        logits = logits.float()
-        for step in self.processors[:place]:
-            logits = step(logits, history)
-        return few(logits, top.k, self.processors[place + 1 :], history)
+        return few(
+            _changed(logits.float(), self.processors[:place], history), top.k, self.processors[place + 1 :], history
+        )
 
     def pick_among(self, kept: Candidates, places: Places) -> Int[Tensor, " batch"]:
         """Return the column in `kept` of the next token of each row, `NO_TOKEN` where there is none."""

@@ -39,6 +39,18 @@ class Writer:
         self.count = 0
         """How many tokens were written."""
 
+    @property
+    def stops(self) -> frozenset[int] | None:
+        """The tokens that end the text, if nothing but they and its length can."""
+        ending = self._ending
+        is_plain = not ending.stop and ending.loops == "off"
+        return frozenset((self._tokenizer.end, *ending.stop_tokens)) if is_plain else None
+
+    @property
+    def most(self) -> int:
+        """How many tokens are written at most."""
+        return self._ending.max_tokens
+
     def write(self, token: int, logprob: float, alternatives: tuple[Alternative, ...] = ()) -> Piece:
         """Take the next token and say what text is certain now, and whether it is the last."""
         self.count += 1

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from textus.decoding.engine.board import LEAST, TABLE, TOKEN, TOP
 from textus.decoding.engine.sampling import Voice
 from textus.decoding.engine.swift import Swift
+
+Entry = tuple[Voice, int, list[int], list[float]]
+"""A text, its turn when the burst began, and its tokens with their log-probabilities."""
 
 
 class Burst:
@@ -24,9 +29,10 @@ class Burst:
         """The last token of each, on the device."""
         self.sources = {voice.request.number: row for row, voice in enumerate(voices)}
         self._ring = ring
+        self._entries: deque[Entry] | None = None
         self._event: torch.cuda.Event | None = None
         if tokens.is_cuda:
-            self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._event = torch.cuda.Event()
             self._event.record()
 
     @classmethod
@@ -39,8 +45,6 @@ class Burst:
         sources: dict[int, int],
     ) -> Burst:
         """Start steps for texts that have one token unread each, and blocks for what they write."""
-        from textus.decoding.engine import kernels  # needs a GPU's compiler
-
         stage = swift.stage(len(voices))
         lines = stage.lines()
         counts = []
@@ -48,9 +52,9 @@ class Burst:
             request, line = voice.request, lines[row]
             source = sources[request.number] if request.unknown else -1
             token = 0 if request.unknown else request.tokens[-1]
-            line[: kernels.TOP] = token, request.length - 1, request.written, 0, row, source
-            line[kernels.TOP : kernels.TOP + 8] = voice.knobs
-            line[kernels.TABLE : kernels.TABLE + len(request.table)] = request.table
+            line[:TOP] = token, request.length - 1, request.written, 0, row, source
+            line[TOP : LEAST + 1] = voice.knobs
+            line[TABLE : TABLE + len(request.table)] = request.table
             counts.append(min(steps, request.max_tokens - request.written))
             request.read += counts[-1]
             request.unknown += counts[-1]
@@ -59,13 +63,17 @@ class Burst:
         found = stage.ring[:steps, : len(voices)]
         ring = torch.empty(found.shape, dtype=found.dtype, pin_memory=found.is_cuda)
         ring.copy_(found, non_blocking=True)
-        return cls(voices, counts, stage.board[: len(voices), kernels.TOKEN].clone(), ring)
+        return cls(voices, counts, stage.board[: len(voices), TOKEN].clone(), ring)
 
-    def told(self) -> Iterator[tuple[Voice, int, list[tuple[int, float]]]]:
-        """Wait for the device; yield each text, its turn when the burst began, and tokens with log-probabilities."""
-        if self._event:
-            self._event.synchronize()
-        ring = self._ring.numpy()
-        tokens, logprobs = ring[..., 0].T.tolist(), np.ascontiguousarray(ring[..., 1].T).view(np.float32).tolist()
-        for (voice, turn), count, names, values in zip(self._voices, self.counts, tokens, logprobs, strict=True):
-            yield voice, turn, list(zip(names[:count], values[:count], strict=True))
+    def told(self) -> deque[Entry]:
+        """Wait for the device; return what was not taken yet: whoever takes an entry takes it out."""
+        if self._entries is None:
+            if self._event:
+                self._event.synchronize()
+            ring = self._ring.numpy()
+            tokens, logprobs = ring[..., 0].T.tolist(), np.ascontiguousarray(ring[..., 1].T).view(np.float32).tolist()
+            rows = zip(self._voices, self.counts, tokens, logprobs, strict=True)
+            self._entries = deque(
+                (voice, turn, names[:count], values[:count]) for (voice, turn), count, names, values in rows
+            )
+        return self._entries

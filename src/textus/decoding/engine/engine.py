@@ -16,6 +16,7 @@ import dataclasses
 import hashlib
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from threading import RLock
 from typing import Literal
 
@@ -23,6 +24,7 @@ import torch
 from torch import Tensor
 
 from textus.decoding.engine.blocks import Blocks
+from textus.decoding.engine.board import knobs
 from textus.decoding.engine.burst import Burst
 from textus.decoding.engine.config import EngineConfig
 from textus.decoding.engine.memory import PagedMemory
@@ -30,8 +32,8 @@ from textus.decoding.engine.request import Request
 from textus.decoding.engine.runner import Runner
 from textus.decoding.engine.sampling import Voice, draw_together, groups
 from textus.decoding.engine.scheduler import Scheduler
-from textus.decoding.engine.swift import Swift, knobs
-from textus.decoding.piece import Piece
+from textus.decoding.engine.swift import Swift
+from textus.decoding.piece import Alternative, Piece
 from textus.decoding.step import Choices, Drawn, Telling
 from textus.decoding.strategy import Strategy
 from textus.decoding.writer import Ending, Writer
@@ -203,25 +205,22 @@ class Engine:
         return True
 
     def _take_burst(self, burst: Burst) -> None:
-        for voice, turn, written in burst.told():
+        entries = burst.told()
+        while entries:
+            voice, turn, names, logprobs = entries.popleft()
             handle, request = self._handles.get(voice.request.number), voice.request
             if handle is None or voice.turn != turn:
                 continue
-            for token, logprob in written:
-                request.unknown -= 1
-                if token < 0:
-                    self._redraw(voice)
-                    break
-                request.tokens.append(token)
-                self._written += 1
-                piece = handle.writer.write(token, logprob)
-                handle.pieces.append(piece)
-                if piece.finish_reason:
-                    self._scheduler.name(request)
-                    self._end(handle)
-                    break
-            else:
-                self._scheduler.name(request)
+            request.unknown -= len(names)
+            sound = next((place for place, name in enumerate(names) if name < 0), len(names))
+            taken = handle.take(names[:sound], logprobs)
+            request.tokens += names[:taken]
+            self._written += taken
+            self._scheduler.name(request)
+            if handle.is_over:
+                self._end(handle)
+            elif sound < len(names):
+                self._redraw(voice)
 
     def _redraw(self, voice: Voice) -> None:
         """Let a token be drawn in the general way: the kernel found none, or too many tie for the last place."""
@@ -270,9 +269,8 @@ class Engine:
             voice.request.unknown -= 1  # of those that are drawn behind it already, if any, nothing is known yet
             voice.request.tokens.append(token)
             self._written += 1
-            piece = handle.writer.write(token, logprob, alternatives)
-            handle.pieces.append(piece)
-            if piece.finish_reason:
+            handle.take((token,), (logprob,), alternatives)
+            if handle.is_over:
                 self._end(handle)
 
     def _fail(self, handle: Handle, error: Exception) -> None:
@@ -292,8 +290,10 @@ class Handle:
         self._engine = engine
         self.voice = voice
         self.writer = writer
-        self.pieces = deque[Piece]()
-        """What was written and not yet asked for."""
+        self.pieces = deque[Piece | _Bare]()
+        """What was written and not asked for yet; where no string ends the text, it is made when it is asked for."""
+        self._stops = writer.stops
+        self._left = writer.most
         self.error: Exception | None = None
         """Why it cannot go on, if so."""
         self.is_over = False
@@ -312,10 +312,29 @@ class Handle:
         while not self.pieces and not self.is_over:
             self._engine.step()
         if self.pieces:
-            return self.pieces.popleft()
+            found = self.pieces.popleft()
+            return found if isinstance(found, Piece) else self.writer.write(*found)
         if self.error:
             raise self.error
         return None
+
+    def take(self, tokens: Sequence[int], logprobs: Sequence[float], alternatives: tuple[Alternative, ...] = ()) -> int:
+        """Take the next tokens, up to the last of the text, and return how many those are."""
+        if self._stops is None:
+            for count, (token, logprob) in enumerate(zip(tokens, logprobs, strict=False), 1):
+                piece = self.writer.write(token, logprob, alternatives)
+                self.pieces.append(piece)
+                if piece.finish_reason:
+                    self.is_over = True
+                    return count
+            return len(tokens)
+        if not self._stops.isdisjoint(tokens):
+            tokens = tokens[: 1 + next(place for place, token in enumerate(tokens) if token in self._stops)]
+            self.is_over = True
+        self._left -= len(tokens)
+        self.is_over = self.is_over or not self._left
+        self.pieces.extend(zip(tokens, logprobs, repeat(alternatives), strict=False))
+        return len(tokens)
 
     def cancel(self) -> None:
         """Write no more."""
@@ -323,13 +342,15 @@ class Handle:
 
 
 _Entry = tuple[Voice, Choices, int]
+_Bare = tuple[int, float, tuple[Alternative, ...]]
+"""A token, its log-probability and its alternatives."""
 
 
 class _Drawn:
     """The tokens of one pass."""
 
     def __init__(self, parts: list[tuple[list[Voice], Drawn]]) -> None:
-        self._parts = parts
+        self._parts = [(voices, part.fetched()) for voices, part in parts]
         drawn = [part.tokens for _, part in parts]
         # no token is none to the model either: what it says about it is never used
         self.tokens = torch.cat(drawn).clamp(min=0) if drawn else torch.empty(0, dtype=torch.int64)

@@ -13,19 +13,28 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-TOKEN, POSITION, WRITTEN, AGE, FIRST, SOURCE = 0, 1, 2, 3, 4, 5
-"""Columns: the last token, its place in the text, how many were written before it, steps since the host filled the
-line, the first line of the same text in this pass, and where the token is among those drawn last (-1: it is here)."""
-TOP, FLAGS, ROW, LOW, HIGH, HEAT, BOUND, LEAST = 6, 7, 8, 9, 10, 11, 12, 13
-"""How the text is written: top-k, `GREEDY` and `PROCESSED`, row and seed, temperature, 1 - top-p, min-p."""
-TABLE = 16
-"""From here on: the text's blocks."""
-GREEDY, PROCESSED = 1, 2
-"""No draw; log-probabilities are those after all steps."""
-LOST, AGAIN = -1, -2
-"""In place of a token: nothing may follow; more tokens tie at the border of top-k than there is room for."""
-CHUNK = 64
-"""The best logit of every so many is looked at first."""
+from textus.decoding.engine.board import (
+    AGAIN,
+    AGE,
+    BOUND,
+    CHUNK,
+    FIRST,
+    FLAGS,
+    GREEDY,
+    HEAT,
+    HIGH,
+    LEAST,
+    LOST,
+    LOW,
+    POSITION,
+    PROCESSED,
+    ROW,
+    SOURCE,
+    TABLE,
+    TOKEN,
+    TOP,
+    WRITTEN,
+)
 
 _TOKEN, _POSITION, _WRITTEN, _AGE = (
     tl.constexpr(TOKEN),
@@ -113,6 +122,55 @@ def product(
 
 
 @triton.jit
+def vector_product(
+    x,
+    weight,
+    scale,
+    out,
+    outputs,
+    inputs,
+    epsilon,
+    NORMED: tl.constexpr,
+    GATED: tl.constexpr,
+    ADDED: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    DEPTH: tl.constexpr,
+):
+    """Do for one row what `product` does for several: here all is in how much of the matrix is on its way at once."""
+    columns = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
+    is_column = columns < outputs
+    kind = x.dtype.element_ty
+    parts = tl.zeros((COLUMNS, DEPTH), tl.float32)
+    others = tl.zeros((COLUMNS, DEPTH), tl.float32)
+    squares = tl.zeros((DEPTH,), tl.float32)
+    across = weight + columns.to(tl.int64)[:, None] * inputs
+    below = across + outputs.to(tl.int64) * inputs
+    for start in range(0, inputs, DEPTH):
+        at = start + tl.arange(0, DEPTH)
+        inside = at < inputs
+        seen = is_column[:, None] & inside[None, :]
+        matrix = tl.load(across + at[None, :], mask=seen, other=0).to(tl.float32)
+        part = tl.load(x + at, mask=inside, other=0).to(tl.float32)
+        if NORMED:
+            squares += part * part
+            part = (part * tl.load(scale + at, mask=inside, other=0).to(tl.float32)).to(kind).to(tl.float32)
+        parts += matrix * part[None, :]
+        if GATED:
+            others += tl.load(below + at[None, :], mask=seen, other=0).to(tl.float32) * part[None, :]
+    total = tl.sum(parts, 1)
+    other = tl.sum(others, 1)
+    if NORMED:
+        short = tl.rsqrt(tl.sum(squares, 0) / inputs + epsilon)
+        total, other = total * short, other * short
+    if GATED:
+        gate, up = total.to(kind).to(tl.float32), other.to(kind).to(tl.float32)
+        total = (gate / (1 + tl.exp(-gate))).to(kind).to(tl.float32) * up
+    if ADDED:
+        total = total.to(kind).to(tl.float32) + tl.load(out + columns, mask=is_column, other=0).to(tl.float32)
+    tl.store(out + columns, total.to(out.dtype.element_ty), mask=is_column)
+
+
+@triton.jit
 def _turned(own, far, norm, far_norm, cosine, sine, mask, size, epsilon):
     """Norm rows and turn them; `far` are the numbers that each is paired with."""
     x = tl.load(own, mask=mask, other=0).to(tl.float32)
@@ -172,7 +230,11 @@ def attend(
     best = tl.full((MEMBERS,), float("-inf"), tl.float32)
     total = tl.zeros((MEMBERS,), tl.float32)
     mixed = tl.zeros((MEMBERS, WIDE), tl.float32)
-    share = tl.cdiv(tl.cdiv(before, TIME), SPLITS) * TIME
+    # a short text is not worth the work of putting shares together
+    active = tl.minimum(SPLITS, tl.maximum(1, tl.cdiv(before, 2 * TIME)))
+    share = tl.cdiv(tl.cdiv(before, TIME), active) * TIME
+    if split >= active:
+        return
     for start in range(split * share, tl.minimum(before, (split + 1) * share), TIME):
         time = start + tl.arange(0, TIME)
         known = time < before
@@ -212,7 +274,7 @@ def attend(
             tl.store(keys + place, key, mask=one & (other == row))
             tl.store(values + place, value, mask=one & (other == row))
     result = out + row * HEADS * HEAD + (group * each + member)[:, None] * HEAD + at[None, :]
-    if SPLITS == 1:
+    if active == 1:
         tl.store(result, (mixed / total[:, None]).to(kind), mask=mine)
     else:
         text = row * GROUPS + group
@@ -221,17 +283,20 @@ def attend(
         tl.store(sums + 2 * here, best)
         tl.store(sums + 2 * here + 1, total)
         tl.debug_barrier()
-        if tl.atomic_add(arrived + text, 1) == SPLITS - 1:
+        if tl.atomic_add(arrived + text, 1) == active - 1:
             best = tl.full((MEMBERS,), float("-inf"), tl.float32)
             total = tl.zeros((MEMBERS,), tl.float32)
             mixed = tl.zeros((MEMBERS, WIDE), tl.float32)
-            for part in range(SPLITS):
+            for part in tl.static_range(SPLITS):
                 here = (text * SPLITS + part) * MEMBERS + member
-                found = tl.load(sums + 2 * here, cache_modifier=".cg")
+                is_there = (member >= 0) & (part < active)
+                found = tl.load(sums + 2 * here, mask=is_there, other=float("-inf"), cache_modifier=".cg")
                 higher = tl.maximum(best, found)
                 shrink, weights = tl.exp(best - higher), tl.exp(found - higher)
-                total = total * shrink + tl.load(sums + 2 * here + 1, cache_modifier=".cg") * weights
-                more = tl.load(mixtures + here[:, None] * WIDE + at[None, :], cache_modifier=".cg")
+                many = tl.load(sums + 2 * here + 1, mask=is_there, other=0, cache_modifier=".cg")
+                total = total * shrink + many * weights
+                place = mixtures + here[:, None] * WIDE + at[None, :]
+                more = tl.load(place, mask=is_there[:, None] & inside[None, :], other=0, cache_modifier=".cg")
                 mixed = mixed * shrink[:, None] + more * weights[:, None]
                 best = higher
             tl.store(result, (mixed / total[:, None]).to(kind), mask=mine)
@@ -262,13 +327,17 @@ def _ordered(x):
 
 @triton.jit
 def _reached(numbers, count):
-    """Return the greatest bound that at least `count` numbers reach."""
+    """Return the greatest bound that at least `count` numbers reach, two bits at a time, three counts in one sum."""
     bound = tl.full((), 0, tl.int64)
-    bit = tl.full((), 2147483648, tl.int64)
-    for _ in range(32):
-        reach = tl.sum((numbers >= bound + bit).to(tl.int32), 0)
-        bound = tl.where(reach >= count, bound + bit, bound)
-        bit = bit // 2
+    step = tl.full((), 1073741824, tl.int64)
+    for _ in range(16):
+        one = (numbers >= bound + step).to(tl.int64)
+        two = (numbers >= bound + 2 * step).to(tl.int64)
+        three = (numbers >= bound + 3 * step).to(tl.int64)
+        counts = tl.sum(one + (two << 20) + (three << 40), 0)
+        digit = ((counts & 1048575) >= count).to(tl.int64) + (((counts >> 20) & 1048575) >= count).to(tl.int64)
+        bound += (digit + ((counts >> 40) >= count).to(tl.int64)) * step
+        step = step // 4
     return bound
 
 

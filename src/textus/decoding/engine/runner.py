@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from textus.decoding.engine.board import FIRST, SOURCE, TABLE
 from textus.decoding.engine.lean import Reads, leanest
 from textus.decoding.engine.memory import PagedMemory, Pass, Rows
 from textus.decoding.engine.request import Segment
@@ -26,7 +27,7 @@ class Runner:
 
     On a CPU all segments go through the model in one pass. On a GPU the texts that read one token go by themselves, in
     shapes of few sizes (`Rows`), each of which is recorded once as a graph and then replayed whole: no time goes into
-    launching kernels. With `fixed`, every pass has exactly so many tokens, so that no result depends on its neighbours.
+    launching  With `fixed`, every pass has exactly so many tokens, so that no result depends on its neighbours.
     """
 
     def __init__(
@@ -132,16 +133,14 @@ class Runner:
     def _read_swiftly(
         self, swift: Swift, segments: Sequence[Segment], newest: Newest | None, sources: dict[int, int]
     ) -> Tensor:
-        from textus.decoding.engine import kernels  # needs a GPU's compiler
-
         stage = swift.stage(len(segments))
         lines = stage.lines()
         for row, part in enumerate(segments):
             source = sources[part.request.number] if _is_unknown(part) else -1
-            lines[row, : kernels.FIRST] = _names(part)[0], part.start, 0, 0
-            lines[row, kernels.SOURCE] = source
+            lines[row, :FIRST] = _names(part)[0], part.start, 0, 0
+            lines[row, SOURCE] = source
             table = part.request.table[: part.start // self._memory.size + 1]
-            lines[row, kernels.TABLE : kernels.TABLE + len(table)] = table
+            lines[row, TABLE : TABLE + len(table)] = table
         stage.begin(lines, newest)
         stage.run()
         logits = stage.logits[: len(segments), : self._vocab_size]

@@ -88,7 +88,7 @@ class Scheduler:
         return planned
 
     def ahead(self, most: int) -> tuple[list[Request], int]:
-        """Return the texts that write, and how many tokens all of them can; none where one must wait. Blocks are reserved.
+        """Return the texts that write, and how many tokens all of them can, blocks reserved; none where one must wait.
 
         Nobody may be about to come in, be read, or slide: `plan` decides then.
         """
@@ -114,11 +114,11 @@ class Scheduler:
 
     def name(self, request: Request) -> None:
         """Name the blocks of a text that were filled and whose tokens are known by now."""
-        known = min(request.read, len(request.tokens) - request.begin)
-        for place, name in enumerate(request.keys(known // self.blocks.size, self.blocks.size)):
-            if place >= request.named:
+        whole = min(request.read, len(request.tokens) - request.begin) // self.blocks.size
+        if whole > request.named:
+            for place, name in enumerate(request.keys(whole, self.blocks.size)[request.named :], request.named):
                 self.blocks.name(request.table[place], name)
-        request.named = max(request.named, known // self.blocks.size)
+            request.named = whole
 
     def settle(self, planned: list[Segment]) -> None:
         """Name the blocks that were filled, so that others find them."""

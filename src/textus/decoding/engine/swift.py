@@ -12,24 +12,19 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from textus.decoding.engine import board as columns
+from textus.decoding.engine.board import CHUNK, MOST_KEPT, TABLE, Lines
 from textus.decoding.engine.memory import PagedMemory
-from textus.decoding.processors import MinP, Temperature, TopK, TopP
-from textus.decoding.step import Telling
-from textus.decoding.strategy import Greedy, Sample, Strategy
 from textus.model.attention import Attention
 from textus.model.layers import FeedForward, RMSNorm
 from textus.model.precision import compute_dtype
 from textus.model.transformer import Block, Transformer
 
-Lines = npt.NDArray[np.int32]
-MOST_KEPT = 64
-"""A top-k up to this is drawn by the kernel."""
 MOST_NARROW = 64
 """Up to so many rows matrices are read by our own kernel."""
 MANY = 16
@@ -54,43 +49,6 @@ def drives(model: Transformer) -> bool:
     from textus.decoding.engine import kernels  # needs a GPU's compiler
 
     return weight.is_cuda or type(kernels.begin).__name__ == "InterpretedFunction"
-
-
-def knobs(strategy: Strategy, telling: Telling, seed: int, row: int) -> Lines | None:
-    """Return the columns that say how a text is written; None where the kernel cannot draw so."""
-    if telling.alternatives or type(strategy) not in (Greedy, Sample):
-        return None
-    kinds = (Temperature, TopK, TopP, MinP)
-    found = {type(step): step for step in strategy.processors}
-    in_order = [kinds.index(type(step)) for step in strategy.processors if type(step) in kinds]
-    if len(found) < len(strategy.processors) or in_order != sorted(in_order) or len(in_order) < len(found):
-        return None
-    from textus.decoding.engine import kernels
-
-    flags = kernels.PROCESSED if telling.logprobs == "processed" else 0
-    top, heat, nucleus, least = (found.get(kind) for kind in kinds[1:2] + kinds[:1] + kinds[2:])
-    if isinstance(strategy, Greedy):
-        if strategy.processors:
-            return None
-        k, flags = 1, flags | kernels.GREEDY
-        if flags & kernels.PROCESSED:
-            return None
-    elif isinstance(top, TopK) and top.k <= MOST_KEPT:
-        k = top.k
-    else:
-        return None
-    line = np.zeros(8, dtype=np.int32)
-    line[:3] = k, flags, row
-    line[3:5] = np.array([seed & (2**64 - 1)], dtype=np.uint64).view(np.int32)
-    # 1 keeps all, as does any bound below 0
-    bound = 1 - nucleus.p if isinstance(nucleus, TopP) and nucleus.p < 1 else -1.0
-    numbers = (
-        heat.temperature if isinstance(heat, Temperature) else 1.0,
-        bound,
-        least.p if isinstance(least, MinP) else 0.0,
-    )
-    line[5:] = np.array(numbers, dtype=np.float32).view(np.int32)
-    return line
 
 
 class _Layer(NamedTuple):
@@ -134,14 +92,14 @@ class Stage:
         self._kernels: Any = kernels
         self._swift, self.rows = swift, rows
         config, device, dtype = swift.config, swift.device, swift.model.embedding.weight.dtype
-        self.width = kernels.TABLE + swift.blocks
+        self.width = TABLE + swift.blocks
         spare = np.zeros((rows, self.width), dtype=np.int32)
-        spare[:, kernels.FIRST] = np.arange(rows)
-        spare[:, kernels.SOURCE] = -1
-        spare[:, kernels.TOP] = 1
-        spare[:, kernels.FLAGS] = kernels.GREEDY
-        spare[:, kernels.HEAT] = np.float32(1).view(np.int32)
-        spare[:, kernels.TABLE :] = swift.memory.spare // swift.memory.size
+        spare[:, columns.FIRST] = np.arange(rows)
+        spare[:, columns.SOURCE] = -1
+        spare[:, columns.TOP] = 1
+        spare[:, columns.FLAGS] = columns.GREEDY
+        spare[:, columns.HEAT] = np.float32(1).view(np.int32)
+        spare[:, TABLE:] = swift.memory.spare // swift.memory.size
         self._spare: Lines = spare
         self.board = torch.from_numpy(spare).to(device)
         self._nothing = torch.zeros(1, dtype=torch.int64, device=device)
@@ -161,7 +119,7 @@ class Stage:
         self._sums = empty(shares, 2, kind=torch.float32)
         self._arrived = torch.zeros(rows * config.num_kv_heads, dtype=torch.int32, device=device)
         self._stride = swift.model.head.weight.shape[0]
-        self._chunks = -(-swift.vocab // kernels.CHUNK)
+        self._chunks = -(-swift.vocab // CHUNK)
         self._tiles = -(-self._chunks // MANY)
         self.logits = empty(rows, self._stride, kind=torch.float32)
         self._best = empty(rows, self._chunks, kind=torch.float32)
@@ -237,16 +195,29 @@ class Stage:
             self._wide_product(x, weight, out, norm, gated, added)
             return
         rows, inputs, outputs = self.rows, x.shape[1], out.shape[1]
+        epsilon = self._swift.config.norm_epsilon
+        if rows == 1:
+            wide = 8 if outputs > 2**14 else 4
+            self._kernels.vector_product[(-(-outputs // wide),)](
+                *(x, weight, weight if norm is None else norm, out, outputs, inputs, epsilon),
+                NORMED=norm is not None,
+                GATED=gated,
+                ADDED=added,
+                COLUMNS=wide,
+                DEPTH=min(1024, _power(inputs)),
+                num_warps=4,
+            )
+            return
         lines = max(16, min(rows, 64))
-        columns = 16 if lines == 16 else 32
+        width = 16 if lines == 16 else 32
         depth = (256 if lines == 16 else 128) if x.itemsize == 2 else 64
-        self._kernels.product[(-(-outputs // columns), -(-rows // lines))](
-            *(x, weight, weight if norm is None else norm, out, rows, outputs, inputs, self._swift.config.norm_epsilon),
+        self._kernels.product[(-(-outputs // width), -(-rows // lines))](
+            *(x, weight, weight if norm is None else norm, out, rows, outputs, inputs, epsilon),
             NORMED=norm is not None,
             GATED=gated,
             ADDED=added,
             LINES=lines,
-            COLUMNS=columns,
+            COLUMNS=width,
             DEPTH=depth,
             num_warps=4,
             num_stages=3,
@@ -260,7 +231,7 @@ class Stage:
         if gated:
             from textus.model import fused
 
-            torch.mul(1, fused.swiglu(functional.linear(x, weight)), out=out)
+            out.copy_(fused.swiglu(functional.linear(x, weight)))
         elif added:
             torch.addmm(out, x, weight.t(), out=out)
         elif out.dtype == x.dtype:
