@@ -41,7 +41,7 @@ def test_an_interval_holds_the_truth_as_often_as_it_says() -> None:
     for _ in range(40):
         found = average_precision(*some(200))
         hits += found.low <= wanted <= found.high
-    assert 34 <= hits < 40
+    assert hits >= 34
 
 
 def test_temperature_undoes_what_made_logits_too_sure() -> None:
