@@ -77,3 +77,4 @@ def test_at_most_so_many_harmless_texts_reach_a_threshold() -> None:
     for column, threshold in enumerate(calibration.thresholds(chances, known, 0.05)):
         harmless = chances[known[:, column] == 0, column]
         assert 0.03 < (harmless >= threshold).mean() <= 0.05
+    assert calibration.thresholds(np.ones((2, 1)), np.ones((2, 1), np.int64), 0.05) == [0.5]

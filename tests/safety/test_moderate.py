@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import textus
-from textus.errors import InputError
+from textus.errors import CorpusError, InputError
 from textus.safety.network import Network, windows
 from textus.verbs.guarding import guard_of
 from textus.verbs.load import load
@@ -93,6 +93,13 @@ def test_what_is_kept_to_measure_on_is_not_learnt_from(
     with pytest.raises(InputError, match=r"a\.jsonl:14: .*suite\.jsonl holds it too"):
         textus.adapt(encoder, tmp_path / "a.jsonl", method="moderate", out=tmp_path / "out", settings=asked)
     assert not (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_too_few_examples_are_refused(encoder: Path, tmp_path: Path) -> None:
+    rows = [{"text": f"a {number}", "labels": {"hate": number < 2} if number < 3 else {}} for number in range(40)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(CorpusError, match=r"harmless|too few"):
+        textus.adapt(encoder, tmp_path / "a.jsonl", method="moderate", out=tmp_path / "out")
 
 
 def test_a_red_team_tells_what_the_guard_stops(learnt: Any, trained: Path, tmp_path: Path) -> None:

@@ -6,13 +6,15 @@ import dataclasses
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from textus.decoding.piece import WITHHELD, Piece
 from textus.safety.audit import Audit
 from textus.safety.guard import Guard
 from textus.safety.verdict import Verdict
 
-BLOCKED = "content_filter"
+_NO_TOKEN: dict[str, Any] = {"token": WITHHELD, "logprob": 0.0, "alternatives": ()}
+BLOCKED: Literal["content_filter"] = "content_filter"
 """The finish reason of a text that was not let out, or not begun."""
 
 
@@ -113,9 +115,6 @@ class Outlet:
     def _log(self) -> None:
         text = "".join(self._written)
         self._gate.log(self._stream.verdict(), text)
-
-
-_NO_TOKEN = {"token": WITHHELD, "logprob": 0.0, "alternatives": ()}
 
 
 def refused(verdict: Verdict, n: int) -> Iterator[Piece]:
