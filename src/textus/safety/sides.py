@@ -45,7 +45,7 @@ class Sides:
             if not part:
                 raise CorpusError(
                     f"{len(data)} examples are too few: none that tells of {', '.join(categories)} is left to {name}",
-                    hint="give more examples, or other shares: data.choice_fraction, data.calibration_fraction and so on",
+                    hint="give more examples, or other shares, such as data.calibration_fraction",
                 )
         return found
 
