@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from textus.verbs.surprise import surprise
     from textus.verbs.tokenize import tokenize
     from textus.verbs.train import TrainResult, train
+    from textus.verbs.watermark import watermark
 
 _PLACES = {
     "Ablation": "evaluation.ablation",
@@ -153,6 +154,7 @@ _PLACES = {
     "surprise": "verbs.surprise",
     "tokenize": "verbs.tokenize",
     "train": "verbs.train",
+    "watermark": "verbs.watermark",
 }
 """Where each public name lives."""
 
@@ -230,6 +232,7 @@ __all__ = [
     "surprise",
     "tokenize",
     "train",
+    "watermark",
 ]
 
 

@@ -34,8 +34,9 @@ def test_what_is_no_verb_is_refused(cli: Any, words: list[str], error: str, hint
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_an_option_that_is_not_there_is_refused(cli: Any, verb: str) -> None:
-    first = {"audit": "verify", "completion": "bash"}.get(verb, "x")
+    first = {"audit": "verify", "completion": "bash", "watermark": "detect"}.get(verb, "x")
     needed = {"adapt": ("--method", "classify"), "audit": ("x",), "export": ("--to", "gguf")}
+    needed["watermark"] = ("x", "y", "--key", "z")
     more = needed | dict.fromkeys(("fill", "score", "embed"), ("some text",))
     cli(verb, first, *more.get(verb, ()), "--frobnicate").refused(rf"textus {verb}: .*frobnicate")
 

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from textus.errors import ArtefactError
 from textus.safety import policy
-from textus.safety.audit import HEAD, Audit, Head, verify
+from textus.safety.audit import Audit
+from textus.safety.audit_check import verify
+from textus.safety.audit_record import HEAD, Head, digest_of
 from textus.safety.guard import Guard, layers_of
 
 KEY = b"a key that nobody knows"
@@ -69,8 +71,6 @@ def test_files_follow_each_other(tmp_path: Path) -> None:
 def reforged(log: list[bytes]) -> list[bytes]:
     """Change a record and hash it again, as who knows the format can."""
     import json
-
-    from textus.safety.audit import digest_of
 
     record = json.loads(log[2])
     record["body"]["number"] = 99

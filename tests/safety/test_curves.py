@@ -41,7 +41,7 @@ def test_an_interval_holds_the_truth_as_often_as_it_says() -> None:
     for _ in range(40):
         found = average_precision(*some(200))
         hits += found.low <= wanted <= found.high
-    assert 34 <= hits < 40
+    assert hits >= 34
 
 
 def test_temperature_undoes_what_made_logits_too_sure() -> None:
@@ -77,3 +77,4 @@ def test_at_most_so_many_harmless_texts_reach_a_threshold() -> None:
     for column, threshold in enumerate(calibration.thresholds(chances, known, 0.05)):
         harmless = chances[known[:, column] == 0, column]
         assert 0.03 < (harmless >= threshold).mean() <= 0.05
+    assert calibration.thresholds(np.ones((2, 1)), np.ones((2, 1), np.int64), 0.05) == [0.5]

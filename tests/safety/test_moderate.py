@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 import textus
-from textus.errors import InputError
+from textus.errors import CorpusError, InputError
 from textus.safety.network import Network, windows
 from textus.verbs.guarding import guard_of
 from textus.verbs.load import load
@@ -92,3 +93,26 @@ def test_what_is_kept_to_measure_on_is_not_learnt_from(
     with pytest.raises(InputError, match=r"a\.jsonl:14: .*suite\.jsonl holds it too"):
         textus.adapt(encoder, tmp_path / "a.jsonl", method="moderate", out=tmp_path / "out", settings=asked)
     assert not (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_too_few_examples_are_refused(encoder: Path, tmp_path: Path) -> None:
+    rows = [{"text": f"a {number}", "labels": {"hate": number < 2} if number < 3 else {}} for number in range(40)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(CorpusError, match=r"harmless|too few"):
+        textus.adapt(encoder, tmp_path / "a.jsonl", method="moderate", out=tmp_path / "out")
+
+
+def test_a_red_team_tells_what_the_guard_stops(learnt: Any, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "runs" / "first", tmp_path / "run")
+    (tmp_path / "policy.toml").write_text('[input]\nhate = "block"\n')
+    attacks = [{"text": f"{letter} zzz {number}", "label": "harmful"} for number, letter in enumerate("abcdefgh")]
+    honest = [{"text": f"{letter} cloth {number}", "label": "harmless"} for number, letter in enumerate("abcdefgh")]
+    (tmp_path / "suite.jsonl").write_text("\n".join(map(json.dumps, attacks + honest)))
+    behind = {"policy": tmp_path / "policy.toml", "samples": 0, "max_tokens": 2, "answers": True}
+    bare = textus.redteam(tmp_path / "run", [tmp_path / "suite.jsonl"], **behind)
+    guarded = textus.redteam(tmp_path / "run", [tmp_path / "suite.jsonl"], guard=learnt.directory, **behind)
+    before, after = ({row.harmful: row for row in found.rows} for found in (bare, guarded))
+    assert before[True].stopped.hits == 0 and before[True].answered_guarded == before[True].answered
+    assert after[True].stopped.hits >= 6 and after[True].answered_guarded.hits <= 2
+    assert after[False].stopped.hits <= 3
+    assert {name: area for name, area, _ in guarded.areas}["guard"] > 0.9

@@ -11,7 +11,7 @@ from typing import Any
 
 from textus import config as settings
 from textus.cli.arguments import Parser, parse, say, show
-from textus.cli.sampling import add_flags, add_model, open_model, sampling
+from textus.cli.sampling import add_flags, add_gate, add_model, open_gate, open_model, sampling
 from textus.errors import ConfigError, InputError, TextusError
 
 HELP = """/regenerate        another answer to your last message
@@ -36,12 +36,13 @@ def run(arguments: Sequence[str]) -> None:
     made.add_argument("--system", metavar="TEXT", help="how to answer, before all that is said")
     made.add_argument("--load", metavar="FILE", help="go on with a conversation that was saved")
     made.add_argument("--save", metavar="FILE", help="keep the conversation when it ends")
+    add_gate(made)
     add_flags(made)
     options = parse(made, arguments)
     from textus.verbs.generate import run_sampling
 
     config = sampling(options, run_sampling(Path(options.model)))
-    talk = Talk(open_model(options), config, _shower(options))
+    talk = Talk(open_model(options), config, _shower(options), open_gate(options))
     if options.load:
         talk.load(options.load)
     if options.system is not None:
@@ -56,11 +57,11 @@ def run(arguments: Sequence[str]) -> None:
 class Talk:
     """A conversation under way: what was said, and how the next answer is written."""
 
-    def __init__(self, opened: Any, config: Any, tell: Callable[[str], None]) -> None:
+    def __init__(self, opened: Any, config: Any, tell: Callable[[str], None], gate: Any = None) -> None:
         from textus.verbs.chat import chat_engine, form_of
 
         self._engine = chat_engine(opened)
-        self._opened, self._config, self._tell = opened, config, tell
+        self._opened, self._config, self._tell, self._gate = opened, config, tell, gate
         self._layout = form_of(opened)
         self._messages: list[Any] = []
         self._tries = 0
@@ -174,24 +175,28 @@ class Talk:
         return [place for place, message in enumerate(self._messages) if message.role == "user"]
 
     def _say(self, text: str, before: list[Any] | None = None, tries: int = 0) -> None:
-        """Answer a message; the conversation stays as it was if that cannot be done."""
+        """Answer a message; the conversation stays as it was if that cannot be done, or a guard does not let it."""
         from textus.decoding.chat import Message
         from textus.verbs.chat import answer
 
         messages = [*(self._messages if before is None else before), Message("user", text)]
         config = settings.replace(self._config, {"seed": (self._config.seed + tries) % 2**63})
-        pieces, dropped = answer(self._opened, messages, config, self._layout, self._engine)
+        pieces, dropped = answer(self._opened, messages, config, self._layout, self._engine, self._gate)
         if dropped:
             say(f"(the context is full: the oldest {dropped} exchanges are left out)")
-        said = ""
+        said, blocked = "", ""
         try:
             for piece in pieces:
+                blocked = piece.why if piece.finish_reason == "content_filter" else ""
                 shown = piece.text if said else piece.text.lstrip()
                 said += shown
                 self._tell(shown)
         except KeyboardInterrupt:
             say("(stopped)")
         self._tell("\n")
+        if blocked:
+            say(f"(stopped: {blocked})")
+            return
         self._messages, self._tries = [*messages, Message("assistant", said.rstrip())], tries
 
 

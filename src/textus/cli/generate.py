@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from textus.cli.arguments import Parser, parse, show
 from textus.cli.lines import piped
-from textus.cli.sampling import add_flags, add_model, open_model, sampling
+from textus.cli.sampling import add_flags, add_gate, add_model, open_gate, open_model, sampling
 from textus.errors import ConfigError, InputError
 
 MOST_TEXTS = 2**20
@@ -74,6 +74,7 @@ def _parser() -> Parser:
         "--choose", choices=("fixed", "random", "nearest"), default="fixed", help="which examples: first, random, alike"
     )
     made.add_argument("--template", metavar="TEXT", help="the form of an example, with {input} and {output}")
+    add_gate(made)
     add_flags(made)
     return made
 
@@ -96,6 +97,7 @@ def _write(options: argparse.Namespace, opened: Any, prompt: str, config: Any) -
         alternatives=alternatives,
         grammar=grammar,
         draft=_draft(options),
+        gate=open_gate(options),
     ):
         pieces.append(piece)
         if streamed:
@@ -105,7 +107,7 @@ def _write(options: argparse.Namespace, opened: Any, prompt: str, config: Any) -
     if streamed:
         print()
     for completion in completions if not options.json else ():
-        if completion.finish_reason == "loop":
+        if completion.finish_reason in ("loop", "content_filter"):
             print(f"stopped: {completion.why}", file=sys.stderr)
     if streamed:
         return
@@ -144,6 +146,7 @@ def _write_many(options: argparse.Namespace) -> None:
         cut=options.cut,
         grammar=_grammar(options),
         draft=_draft(options),
+        gate=open_gate(options),
         progress=console(),
     )
     already = f" ({done} were there already)" if done else ""

@@ -48,6 +48,7 @@ VERBS = {
     "moderate": "what is found in texts under a policy, and what of them may pass",
     "redteam": "attack a model and its guard, look for leaks, and write a safety card",
     "audit": "check a log of decisions line by line",
+    "watermark": "whether texts carry the mark of a key, with an exact p-value",
 }
 """Every verb with its help; the order is that of the pipeline."""
 TRACEBACK = "--traceback"

@@ -47,7 +47,7 @@ def _parser() -> Parser:
         "--guard",
         default="",
         metavar="DIR",
-        help="a classifier: a model adapted to classify by categories, or words that textus.safety.lexical has learnt",
+        help="a classifier: a model adapted by --method moderate, or words that textus.safety.lexical has learnt",
     )
     made.add_argument(
         "--side", choices=("input", "output"), default="input", help="which table of the policy holds (default: input)"

@@ -66,3 +66,23 @@ def add_model(made: Parser) -> None:
     )
     made.add_argument("--threads", metavar="N|auto", default="auto", help="CPU threads; auto: a short measurement")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def add_gate(made: Parser) -> None:
+    """Add the guard that stands between the user and the model."""
+    made.add_argument("--policy", default="", metavar="FILE|default", help="judge what goes in and out by it (TOML)")
+    made.add_argument("--guard", default="", metavar="DIR", help="judge by a classifier too: adapt --method moderate")
+    made.add_argument("--audit", default="", metavar="DIR", help="log every decision there; `textus audit verify`")
+
+
+def open_gate(options: argparse.Namespace) -> Any:
+    """Return what stands between, or nothing where neither policy nor guard is named."""
+    if not (options.policy or options.guard or options.audit):
+        return None
+    from textus.safety.audit import Audit
+    from textus.verbs.guarding import gate_of
+
+    if options.audit and not (options.policy or options.guard):
+        raise ConfigError("--audit logs what a guard decides", hint="name a policy too: --policy default")
+    audit = Audit(options.audit) if options.audit else None
+    return gate_of(options.policy, options.guard, audit, options.device)

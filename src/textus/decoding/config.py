@@ -63,6 +63,8 @@ class SamplingConfig(Settings):
     """Draw only from tokens of at least this probability; 0 keeps them all, 6e-4 is usual."""
     eta: Cutoff = 0.0
     """The same with a bound that falls where the model is unsure; 0 keeps all tokens, 2e-3 is usual."""
+    watermark: str = ""
+    """A file with a secret key by which `textus watermark detect` can tell the text later; empty: no mark."""
     order: Order = "hf"
     """Whose order the steps apply in: that of transformers, of vLLM, or of llama.cpp with the temperature last."""
     beams: Count = 1

@@ -7,7 +7,7 @@ llamacpp  bias, penalties, no-repeat, bad words, minimum | top-k, typical, top-p
 ```
 What comes before the line also shapes a greedy choice. "Penalties" are repetition, frequency and presence, then DRY.
 top-n-sigma, which no temperature changes, comes right before top-k, or before what stands in its place. Steps that an
-engine does not have stand where the other two have them.
+engine does not have stand where the other two have them. A watermark comes after all others: it draws.
 """
 
 from __future__ import annotations
@@ -19,21 +19,23 @@ from textus.decoding.bans import BadWords, LogitBias, MinLength
 from textus.decoding.config import Order, SamplingConfig
 from textus.decoding.penalties import Dry, FrequencyPenalty, NoRepeatNgram, PresencePenalty, RepetitionPenalty
 from textus.decoding.processors import Epsilon, Eta, MinP, Processor, Temperature, TopK, TopNSigma, TopP, Typical
+from textus.decoding.watermark import Watermark, read_key
+from textus.errors import ConfigError
 from textus.tokenizer.tokenizer import Tokenizer
 
 _PENALTIES: tuple[type, ...] = (RepetitionPenalty, FrequencyPenalty, PresencePenalty, Dry, NoRepeatNgram)
 ORDERS: Mapping[Order, tuple[type, ...]] = {
     "hf": (
         *(LogitBias, *_PENALTIES, BadWords, MinLength),
-        *(Temperature, TopNSigma, TopK, TopP, MinP, Typical, Epsilon, Eta),
+        *(Temperature, TopNSigma, TopK, TopP, MinP, Typical, Epsilon, Eta, Watermark),
     ),
     "vllm": (
         *(BadWords, MinLength, LogitBias, *_PENALTIES),
-        *(Temperature, TopNSigma, MinP, TopK, TopP, Typical, Epsilon, Eta),
+        *(Temperature, TopNSigma, MinP, TopK, TopP, Typical, Epsilon, Eta, Watermark),
     ),
     "llamacpp": (
         *(LogitBias, *_PENALTIES, BadWords, MinLength),
-        *(TopNSigma, TopK, Typical, TopP, MinP, Epsilon, Eta, Temperature),
+        *(TopNSigma, TopK, Typical, TopP, MinP, Epsilon, Eta, Temperature, Watermark),
     ),
 }
 """The steps of each preset, from left to right."""
@@ -44,6 +46,11 @@ def steps_of(config: SamplingConfig, tokenizer: Tokenizer) -> list[Processor]:
 
     Raises `ConfigError` for a word that names no token.
     """
+    if config.watermark and (config.is_greedy or config.beams > 1):
+        raise ConfigError(
+            "a watermark marks what is drawn, and here nothing is: temperature=0 or beams",
+            hint="leave out watermark, or draw",
+        )
     steps = _looking_back(config, tokenizer)
     if not config.is_greedy and config.beams == 1:
         steps += _filters(config)
@@ -95,4 +102,6 @@ def _filters(config: SamplingConfig) -> list[Processor]:
         steps.append(Epsilon(config.epsilon))
     if config.eta:
         steps.append(Eta(config.eta))
+    if config.watermark:
+        steps.append(Watermark(read_key(config.watermark)))
     return steps

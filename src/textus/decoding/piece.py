@@ -8,8 +8,11 @@ from typing import Any, Literal, NamedTuple
 
 from textus.report import Shown
 
-FinishReason = Literal["stop", "length", "end", "loop"]
-"""A stop string or stop token was met; `max_tokens` were written; the model ended the document; it repeated itself."""
+FinishReason = Literal["stop", "length", "end", "loop", "content_filter"]
+"""A stop string or stop token was met; `max_tokens` were written; the model ended the document; it repeated itself; a
+guard let the text not pass."""
+WITHHELD = -1
+"""Stands for a token that is not told of, because its text is not."""
 LogprobsMode = Literal["raw", "processed"]
 """Whose log-probabilities: the model's own, or those after all processors."""
 
@@ -47,7 +50,8 @@ class Completion(Shown):
     text: str
     """Without the prompt, and without the stop string that ended it."""
     tokens: tuple[int, ...]
-    """All that were written, those of the stop string included; a closing END is not among them."""
+    """All that were written, those of the stop string included; a closing END is not among them, nor is what a guard
+    has redacted."""
     logprobs: tuple[float, ...]
     """ln p of each token."""
     finish_reason: FinishReason
@@ -80,7 +84,7 @@ def collect(pieces: Iterable[Piece], n: int, logprobs_mode: LogprobsMode = "raw"
 def _completion(pieces: Sequence[Piece], logprobs_mode: LogprobsMode) -> Completion:
     last = pieces[-1]
     assert last.finish_reason, "the pieces of a row end with its last"
-    kept = pieces[:-1] if last.finish_reason == "end" else pieces
+    kept = [piece for piece in (pieces[:-1] if last.finish_reason == "end" else pieces) if piece.token != WITHHELD]
     asked = any(piece.alternatives for piece in kept)
     return Completion(
         "".join(piece.text for piece in pieces),

@@ -47,9 +47,9 @@ def calibrate(model: Headed, divisors: Sequence[float]) -> None:
 
 
 def thresholds(chances: Float[ndarray, "texts labels"], known: Known, false_alarms: float) -> list[float]:
-    """Return for each label the score that at most this share of the texts without it reaches."""
-    columns = zip(chances.T, known.T, strict=True)
-    return [threshold_at(scores[told == 0].tolist(), false_alarms) for scores, told in columns]
+    """Return for each label the score that at most this share of the texts without it reaches; 0.5 where none is."""
+    harmless = [scores[told == 0].tolist() for scores, told in zip(chances.T, known.T, strict=True)]
+    return [threshold_at(scores, false_alarms) if scores else 0.5 for scores in harmless]
 
 
 def sigmoid(logits: Float[ndarray, "*any"]) -> Float[ndarray, "*any"]:

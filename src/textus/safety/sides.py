@@ -9,6 +9,7 @@ import numpy as np
 
 from textus.adaptation.job import Job
 from textus.adaptation.parts import Parts, cut, divided
+from textus.errors import CorpusError
 from textus.safety.calibration import Known
 from textus.safety.examples import Judged, learnable, read_judged, refuse_tests, told
 
@@ -35,9 +36,18 @@ class Sides:
         parts: Parts[Judged] = divided(data, test, config)
         kept_back, train = cut(list(parts.train), config.calibration_fraction, f"calibration {config.split_seed}")
         categories = learnable(train)
-        sides = (train, parts.choice, kept_back, parts.test)
-        learnt, choice, calibration, tested = (tuple(told(part, categories)) for part in sides)
-        return cls(learnt, choice, calibration, tested, categories, parts.leaked)
+
+        def some(part: Sequence[Judged]) -> tuple[Judged, ...]:
+            return tuple(told(part, categories))
+
+        found = cls(some(train), some(parts.choice), some(kept_back), some(parts.test), categories, parts.leaked)
+        for name, part in zip(("learn from", "choose by", "calibrate on", "measure on"), found.parts, strict=True):
+            if not part:
+                raise CorpusError(
+                    f"{len(data)} examples are too few: none that tells of {', '.join(categories)} is left to {name}",
+                    hint="give more examples, or other shares, such as data.calibration_fraction",
+                )
+        return found
 
     @property
     def parts(self) -> tuple[tuple[Judged, ...], ...]:

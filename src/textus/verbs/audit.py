@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from textus.errors import InputError
-from textus.safety.audit import Checked, verify
+from textus.decoding.watermark import read_key
+from textus.safety.audit_check import Checked, verify
 
 
 def audit(directory: str | Path, *, key_file: str | Path = "", known: str = "") -> Checked:
@@ -18,12 +18,4 @@ def audit(directory: str | Path, *, key_file: str | Path = "", known: str = "") 
 
 def key_of(path: str | Path) -> bytes:
     """Read a key from a file, without the white space around it; no file, no key."""
-    if not str(path):
-        return b""
-    try:
-        key = Path(path).read_bytes().strip()
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}", hint="check the path of the key") from None
-    if len(key) < 16:
-        raise InputError(f"{path}: a key of {len(key)} bytes", hint="take at least 16, as `openssl rand -hex 32` makes")
-    return key
+    return read_key(path) if str(path) else b""

@@ -20,6 +20,11 @@ from textus.decoding.prompt import Cut
 from textus.decoding.speculative import Draft
 from textus.decoding.strategy import Strategy, strategy_of
 from textus.errors import CheckpointError, ConfigError
+from textus.safety.audit import Audit
+from textus.safety.gate import Gate, refused
+from textus.safety.guard import Guard
+from textus.safety.policy import Policy
+from textus.verbs.guarding import gate_of
 from textus.verbs.load import load
 from textus.verbs.settings import FILE, kept_settings
 
@@ -36,6 +41,7 @@ def stream(
     draft: Draft | None = None,
     bare: bool = False,
     engine: Engine | None = None,
+    gate: Gate | None = None,
 ) -> Iterator[Piece]:
     """Yield text as it is written; `n` continuations are written side by side, each piece naming its row.
 
@@ -44,10 +50,29 @@ def stream(
     `grammar` allows is written. A `draft` makes writing faster and changes no token. An `engine` of the same model
     knows what it has read before. A search with beams yields its texts when it is over. Tokens of a prompt that are
     `bare` have no END put before them. A text ends at END and at the tokens that the model's `generation_config.json`
-    names.
+    names. Behind a `gate`, a prompt that is text is judged, and what is written comes out as the guard lets it.
     """
     opened = model if isinstance(model, Checkpoint) else load(model)
     chosen = ended(opened, run_sampling(opened.directory) if sampling == "run" else sampling)
+    if gate is not None:
+        if isinstance(prompt, str):
+            verdict = gate.admit(prompt)
+            if verdict.blocked:
+                return refused(verdict, n)
+            prompt = verdict.text
+        written = stream(
+            opened,
+            prompt,
+            chosen,
+            n=n,
+            cut=cut,
+            alternatives=alternatives,
+            grammar=grammar,
+            draft=draft,
+            bare=bare,
+            engine=engine,
+        )
+        return gate.let_out(written, n, max(map(len, chosen.stop), default=1))
     strategy = strategy_for(opened, chosen, grammar)
     stop_tokens = words.stop_tokens(opened.tokenizer, chosen.stop_tokens)
     if chosen.beams > 1:
@@ -86,15 +111,23 @@ def generate(
     alternatives: int = 0,
     grammar: Grammar | None = None,
     draft: Draft | None = None,
+    policy: str | Path | Policy | Guard = "",
+    guard: str | Path = "",
+    audit: Audit | None = None,
     **sampling: Any,
 ) -> list[Completion]:
     """Return `n` continuations of a prompt; `sampling` holds fields of `SamplingConfig`, such as temperature=0.7.
 
-    What is not given is as in the run's own settings. The other arguments are those of `stream`.
+    What is not given is as in the run's own settings. With a `policy` (a TOML file or `default`) or the directory of a
+    `guard`, prompt and texts are judged, and what is not let pass ends with `content_filter`; `audit` logs it. The
+    other arguments are those of `stream`.
     """
     directory = model.directory if isinstance(model, Checkpoint) else Path(model)
     config = settings.replace(run_sampling(directory), sampling)
-    pieces = stream(model, prompt, config, n=n, cut=cut, alternatives=alternatives, grammar=grammar, draft=draft)
+    gate = gate_of(policy, guard, audit)
+    pieces = stream(
+        model, prompt, config, n=n, cut=cut, alternatives=alternatives, grammar=grammar, draft=draft, gate=gate
+    )
     return collect(pieces, n, config.logprobs)
 
 

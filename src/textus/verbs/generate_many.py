@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from textus.decoding.speculative import Draft
 from textus.decoding.step import Telling
 from textus.errors import ConfigError, TextusError
 from textus.progress import SILENT, Progress
+from textus.safety.gate import Gate, Outlet, refused
 from textus.verbs import jsonl
 from textus.verbs.generate import ended, strategy_for, stream
 from textus.verbs.load import load
@@ -44,6 +46,7 @@ def generate_many(
     cut: Cut = "refuse",
     grammar: Grammar | None = None,
     draft: Draft | None = None,
+    gate: Gate | None = None,
     progress: Progress = SILENT,
 ) -> int:
     """Write each line of `prompts` to `out` with its completions; return how many were there already.
@@ -57,7 +60,7 @@ def generate_many(
     lines = jsonl.read(prompts, ("prompt",), EXAMPLE)
     for number, line in enumerate(lines, 1):
         _check(f"{prompts}, prompt {number}", opened, line, cut)
-    made_by = _made_by(opened, sampling, n, cut, grammar)
+    made_by = _made_by(opened, sampling, n, cut, grammar, gate)
     done = _finished(out, lines, made_by)
     with (
         storage.refusals(out),
@@ -70,12 +73,14 @@ def generate_many(
         if sampling.beams > 1 or draft is not None:
             texts = (
                 collect(
-                    stream(opened, prompt, sampling, n=n, cut=cut, grammar=grammar, draft=draft), n, sampling.logprobs
+                    stream(opened, prompt, sampling, n=n, cut=cut, grammar=grammar, draft=draft, gate=gate),
+                    n,
+                    sampling.logprobs,
                 )
                 for prompt in left
             )
         else:
-            texts = _side_by_side(opened, left, sampling, n, cut, grammar)
+            texts = _side_by_side(opened, left, sampling, n, cut, grammar, gate)
         for line, completions in zip(lines[done:], texts, strict=True):
             found = [completion.as_dict() for completion in completions]
             file.write(_record(line, found, made_by))
@@ -86,7 +91,13 @@ def generate_many(
 
 
 def _side_by_side(
-    opened: Checkpoint, prompts: Sequence[str], sampling: SamplingConfig, n: int, cut: Cut, grammar: Grammar | None
+    opened: Checkpoint,
+    prompts: Sequence[str],
+    sampling: SamplingConfig,
+    n: int,
+    cut: Cut,
+    grammar: Grammar | None,
+    gate: Gate | None,
 ) -> Iterator[list[Completion]]:
     """Write the texts of all prompts with one engine; yield those of each prompt, in their order.
 
@@ -97,23 +108,43 @@ def _side_by_side(
         return
     stops = words.stop_tokens(opened.tokenizer, sampling.stop_tokens)
     ending = checked(sampling.max_tokens, sampling.stop, stops, sampling.stop_loops, sampling.seed, n)
-    framed_prompts = [framed(opened.model, opened.tokenizer, prompt, cut) for prompt in prompts]
-    longest = max(map(len, framed_prompts)) + sampling.max_tokens
+    verdicts = [gate.admit(prompt) for prompt in prompts] if gate is not None else []
+    blocked = {number: list(refused(verdict, n)) for number, verdict in enumerate(verdicts) if verdict.blocked}
+    admitted = [verdict.text for verdict in verdicts] if gate is not None else prompts
+    places = [number for number in range(len(prompts)) if number not in blocked]
+    framed_prompts = [framed(opened.model, opened.tokenizer, admitted[number], cut) for number in places]
+    longest = max(map(len, framed_prompts), default=1) + sampling.max_tokens
     rows = min(ROWS_AT_ONCE, n * len(prompts))
     engine = Engine(opened.model, opened.tokenizer, fitting(opened.model, rows, longest, fixed_batch=FIXED))
     strategy = strategy_for(opened, sampling, grammar)
-    pieces: dict[int, list[Piece]] = {}
-    over: Counter[int] = Counter()
+    pieces: dict[int, list[Piece]] = {**blocked}
+    over: Counter[int] = Counter(dict.fromkeys(blocked, n))
     next_one = 0
     telling = Telling(sampling.logprobs)
-    for number, piece in generate_each(
-        engine, framed_prompts, strategy, ending, n=n, seed=sampling.seed, telling=telling
-    ):
-        pieces.setdefault(number, []).append(piece)
-        over[number] += bool(piece.finish_reason)
+    written = generate_each(engine, framed_prompts, strategy, ending, n=n, seed=sampling.seed, telling=telling)
+    nothing_more: Iterable[tuple[int, Piece | None]] = [(-1, None)]
+    for number, piece in chain(_guarded(written, gate, places, sampling), nothing_more):
+        if piece is not None:
+            pieces.setdefault(number, []).append(piece)
+            over[number] += bool(piece.finish_reason)
         while over[next_one] == n:
             yield collect(pieces.pop(next_one), n, sampling.logprobs)
             next_one += 1
+
+
+def _guarded(
+    written: Iterable[tuple[int, Piece]], gate: Gate | None, places: Sequence[int], sampling: SamplingConfig
+) -> Iterator[tuple[int, Piece]]:
+    """Yield the pieces that may pass, with the numbers of their prompts among all."""
+    lag = max(map(len, sampling.stop), default=1)
+    outlets: dict[tuple[int, int], Outlet] = {}
+    for number, piece in written:
+        if gate is None:
+            yield places[number], piece
+            continue
+        key = number, piece.row
+        outlet = outlets.get(key) or outlets.setdefault(key, gate.outlet(lag))
+        yield from ((places[number], passing) for passing in outlet.take(piece))
 
 
 def _record(line: Mapping[str, Any], completions: Sequence[Mapping[str, Any]], made_by: str) -> bytes:
@@ -131,7 +162,9 @@ def _check(place: str, opened: Checkpoint, line: Mapping[str, Any], cut: Cut) ->
         raise ConfigError(f"{place}: {error.message}", hint=error.hint) from None
 
 
-def _made_by(opened: Checkpoint, sampling: SamplingConfig, n: int, cut: Cut, grammar: Grammar | None) -> str:
+def _made_by(
+    opened: Checkpoint, sampling: SamplingConfig, n: int, cut: Cut, grammar: Grammar | None, gate: Gate | None
+) -> str:
     """Name all that the texts depend on besides their prompts. A draft changes nothing."""
     parts = [
         fingerprint.of_file(opened.directory / WEIGHTS),
@@ -139,6 +172,7 @@ def _made_by(opened: Checkpoint, sampling: SamplingConfig, n: int, cut: Cut, gra
         fingerprint.of_value(sampling),
         fingerprint.of_value([n, cut]),
         fingerprint.of_value(grammar) if grammar else "",
+        *([gate.name] if gate is not None else []),
         *(["int8"] if is_quantized(opened.model) else []),
     ]
     return fingerprint.short(fingerprint.of_parts(parts))

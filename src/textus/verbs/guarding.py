@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from textus import storage
+from textus import fingerprint, storage
+from textus.errors import ConfigError
 from textus.safety import policy as policies
+from textus.safety.audit import Audit
+from textus.safety.gate import Gate
 from textus.safety.guard import Classifier, Guard, layers_of
 from textus.safety.lexical import KIND, Lexical
 from textus.safety.network import Network
@@ -27,6 +30,23 @@ def guard_of(policy: str | Path | Policy | Guard = DEFAULT, classifier: str | Pa
     if isinstance(learnt, Network):
         rules = replace(rules, thresholds={**learnt.thresholds, **rules.thresholds})
     return Guard(rules, layers_of(rules), learnt)
+
+
+def gate_of(
+    policy: str | Path | Policy | Guard = "",
+    classifier: str | Path = "",
+    audit: Audit | None = None,
+    device: str = "cpu",
+) -> Gate | None:
+    """Return what stands between a person and a model: nothing where neither policy nor classifier is named."""
+    if not isinstance(policy, Policy | Guard) and not str(policy) and not str(classifier):
+        if audit is not None:
+            raise ConfigError("a log, and no guard whose decisions it would hold", hint="name a policy: `default`")
+        return None
+    guard = guard_of(policy or DEFAULT, classifier, device)
+    learnt = Path(classifier) / storage.MANIFEST
+    named = fingerprint.of_file(learnt) if str(classifier) and learnt.is_file() else str(classifier)
+    return Gate(guard, audit, fingerprint.of_parts([guard.policy.fingerprint, named]))
 
 
 def classifier_of(directory: Path, device: str = "cpu") -> Classifier:
