@@ -7,8 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -41,6 +40,7 @@ after = 24
 [output]
 email = "redact"
 """
+LAST = {"model": "tiny", "prompt": "the", "max_tokens": 200, "min_tokens": 200, "stream": True}
 PATIENCE = 240
 """Seconds after which a server that says nothing has failed the test."""
 
@@ -189,8 +189,7 @@ class Server:
             assert time.monotonic() < end, f"{name} stays {found}"
 
 
-@contextmanager
-def begin(words: list[str], key: str = "") -> Iterator[Server]:
+def begin(words: list[str], key: str) -> Iterator[Server]:
     """Start a server; at the end it stops in order."""
     process = subprocess.Popen(
         [sys.executable, "-m", "textus", "serve", *words, "--port", "0", "--json", "--threads", "1"],
@@ -202,8 +201,13 @@ def begin(words: list[str], key: str = "") -> Iterator[Server]:
         assert process.stdout is not None
         said = json.loads(process.stdout.readline())
         host, _, port = said["url"].removeprefix("http://").rpartition(":")
-        yield Server(process, host, int(port), key, said["engine"])
+        server = Server(process, host, int(port), key, said["engine"])
+        yield server
+        parts = server.pieces("/v1/completions", LAST)
+        next(parts)
         process.terminate()
+        *_, last = parts
+        assert last["choices"][0]["finish_reason"] == "length", "what is under way is finished"
         assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
@@ -234,18 +238,11 @@ def server(directories: dict[str, Path], tmp_path_factory: pytest.TempPathFactor
     place = tmp_path_factory.mktemp("server")
     (place / "policy.toml").write_text(POLICY, "utf-8")
     (place / "keys").write_text(f"# who may ask\n{KEY} Ada\n", "utf-8")
-    with begin(
+    yield from begin(
         [
             *map(str, directories.values()),
             *("--key-file", str(place / "keys"), "--policy", str(place / "policy.toml")),
             *("--audit", str(place / "audit"), "--set", "fixed_batch=8", "--set", "max_prefill_tokens=2048"),
         ],
         KEY,
-    ) as server:
-        yield server
-
-
-@pytest.fixture
-def another() -> Callable[[list[str]], AbstractContextManager[Server]]:
-    """Return what starts a server of one's own."""
-    return begin
+    )

@@ -246,9 +246,9 @@ def test_what_is_redacted_is_not_told_of_either(server: Any) -> None:
 
 def test_every_decision_is_logged_and_the_log_is_whole(server: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     server.write(max_tokens=1)
-    (log,) = tmp_path_factory.getbasetemp().glob("server*/audit")
+    (log,) = {path.resolve() for path in tmp_path_factory.getbasetemp().glob("server*/audit")}
     report = audit(log)
-    assert report.records
+    assert report.records and not report.problems
     last = (log / "00000001.jsonl").read_text("utf-8").splitlines()[-1]
     assert '"who":"Ada"' in last and '"route":"/v1/completions"' in last
 

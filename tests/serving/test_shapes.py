@@ -28,8 +28,8 @@ def test_the_chosen_token_is_among_the_alternatives_with_the_very_same_number() 
 def test_metrics_are_lines_that_prometheus_reads() -> None:
     metrics = Metrics()
     clock = metrics.begin('a "model"\\\n')
-    clock.piece(1, "")
-    clock.piece(1, "stop")
+    clock.piece("")
+    clock.piece("stop")
     clock.over(shapes.usage(3, 2))
     metrics.refused[429] += 1
     usage = {"waiting": 1, "running": 2, "blocks_in_use": 1, "blocks": 4, "tokens_read": 5, "tokens_shared": 6}

@@ -76,7 +76,8 @@ class Tuning(Settings):
     micro_batch_tokens: Count = 16_384
     """Tokens in memory at once, at the model's full context."""
     learning_rates: tuple[Positive, ...] | AUTO = "auto"
-    """Peak learning rates to choose from; auto: 2e-5, 5e-5 and 1e-4 for a model 768 wide, more for a narrower one."""
+    """Peak learning rates to choose from; auto: 2e-5, 5e-5 and 1e-4 for a model 768 wide, more for a narrower one,
+    and up to three further ones while the best is the highest or the lowest."""
     weight_decay: NonNegative = 0.01
     """Decoupled weight decay, times the learning rate, on matrices."""
     warmup: Fraction = 0.06

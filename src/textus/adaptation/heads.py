@@ -9,7 +9,7 @@ from textus.adaptation.config import Beside, Tuning
 from textus.adaptation.job import Adapted, Job
 from textus.adaptation.measures import Measure
 from textus.adaptation.outcome import RESULT, Outcome, Row, kept, key_of
-from textus.adaptation.trials import Lesson, Start, Trial, publish
+from textus.adaptation.trials import Lesson, Start, Trial, at_edge, publish
 from textus.errors import ConfigError
 from textus.model.config import ModelConfig
 from textus.model.family import TRAITS
@@ -89,8 +89,16 @@ def _chosen_words(tuning: Tuning, chosen: Trial, tried: Sequence[Trial]) -> str:
         f"The model was trained at learning rate {chosen.rate:g} with seed {chosen.seed}, and its weights are those "
         f"after epoch {chosen.epoch:g} of {tuning.epochs}. Rate, epoch and seed were chosen by what went wrong on "
         f"examples cut from training, and never by those that measure: {rates} at the rates tried. Each ± is one "
-        "standard error over the examples that measure; the spread over seeds stands beside it."
+        "standard error over the examples that measure; the spread over seeds stands beside it." + _edge_words(tried)
     )
+
+
+def _edge_words(tried: Sequence[Trial]) -> str:
+    edge = at_edge(tried)
+    if edge == "inside":
+        return ""
+    beyond = "higher" if edge == "highest" else "lower"
+    return f" The best rate is the {edge} of those tried: set training.learning_rates to {beyond} ones as well."
 
 
 def left_out_words(count: int) -> tuple[str, ...]:

@@ -52,8 +52,8 @@ def divided(data: Sequence[E], test: Sequence[E], config: SplitConfig) -> Parts[
         leaked = len(data) - len(left)
         measured = list(test)
     else:
-        measured, left = _cut(left, config.test_fraction, f"test {config.split_seed}")
-    choosing, left = _cut(left, config.choice_fraction, f"choice {config.split_seed}")
+        measured, left = cut(left, config.test_fraction, f"test {config.split_seed}")
+    choosing, left = cut(left, config.choice_fraction, f"choice {config.split_seed}")
     for name, part in (("learn from", left), ("choose by", choosing), ("measure on", measured)):
         if not part:
             raise CorpusError(
@@ -63,8 +63,8 @@ def divided(data: Sequence[E], test: Sequence[E], config: SplitConfig) -> Parts[
     return Parts(tuple(left), tuple(choosing), tuple(measured), leaked)
 
 
-def _cut(examples: list[E], fraction: float, salt: str) -> tuple[list[E], list[E]]:
-    """Return those whose keys come first by their hashes, and the others."""
+def cut(examples: list[E], fraction: float, salt: str) -> tuple[list[E], list[E]]:
+    """Return a share of the examples, those whose keys come first by their hashes, and the others."""
     keys = sorted({one.key for one in examples}, key=lambda key: fingerprint.of_parts([salt, key]))
     chosen = set(keys[: max(1, round(fraction * len(keys)))])
     return [one for one in examples if one.key in chosen], [one for one in examples if one.key not in chosen]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from textus import fingerprint, storage
 from textus.adaptation.config import Tuning
@@ -35,6 +35,9 @@ RATES = (2e-5, 5e-5, 1e-4)
 WIDTH = 768
 FROM_SCRATCH = 10.0
 """How much higher the rates are for random weights."""
+FURTHER = 3
+"""Rates that are tried beyond these, at most, while the best one is the highest or the lowest."""
+_STRIDE = 2.5
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,8 @@ class Lesson:
         self, rates: tuple[float, ...], seeds: int, prefix: str, is_random: bool
     ) -> tuple[Trial, tuple[Trial, ...], tuple[Trial, ...]]:
         first = self.tuning.seed
-        tried = tuple(self._trial(rate, first, prefix, is_random) for rate in rates)
+        further = FURTHER if self.tuning.learning_rates == "auto" else 0
+        tried = search(rates, lambda rate: self._trial(rate, first, prefix, is_random), further)
         best = min(tried, key=lambda trial: trial.error)
         others = (self._trial(best.rate, seed, prefix, is_random) for seed in range(first + 1, first + seeds))
         all_seeds = (best, *others)
@@ -208,6 +212,33 @@ class Lesson:
             settings={"task": {**vars(self.task), "labels": list(self.task.labels)}, "training": dict(vars(recipe))},
             parent="" if is_random else self.start.fingerprint,
         )
+
+
+def search(rates: tuple[float, ...], trial: Callable[[float], Trial], further: int) -> tuple[Trial, ...]:
+    """Return a trial of each rate, and of up to `further` ones beyond the end where the one best trial stands."""
+    tried = [trial(rate) for rate in rates]
+    for _ in range(further):
+        match at_edge(tried):
+            case "highest":
+                rate = max(one.rate for one in tried) * _STRIDE
+            case "lowest":
+                rate = min(one.rate for one in tried) / _STRIDE
+            case _:
+                break
+        tried.append(trial(float(f"{rate:.3g}")))
+    return tuple(tried)
+
+
+def at_edge(tried: Sequence[Trial]) -> Literal["highest", "lowest", "inside"]:
+    """Say where among the rates of several trials the best one is; where others are as good, it counts as inside."""
+    least = min(trial.error for trial in tried)
+    best = [trial.rate for trial in tried if trial.error == least]
+    if len(tried) > 1 and len(best) == 1:
+        if best[0] == max(trial.rate for trial in tried):
+            return "highest"
+        if best[0] == min(trial.rate for trial in tried):
+            return "lowest"
+    return "inside"
 
 
 def look(tuning: Tuning) -> machine.Machine:

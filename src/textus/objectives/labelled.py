@@ -71,3 +71,21 @@ class Tag(_Labels):
         if self.errors:
             return Loss((logits.argmax(1) != labels).sum().float(), batch.count)
         return Loss(functional.cross_entropy(logits, labels, reduction="sum"), batch.count)
+
+
+@dataclass(frozen=True)
+class Moderate(_Labels):
+    """Ask for each category whether it holds of a text, where the example says so.
+
+    Trials are chosen by nats: of a category that is rare, an answer that never finds it has hardly any errors.
+    """
+
+    def loss(self, model: Transformer, batch: Batch) -> Loss:
+        """Sum the negative log-probabilities of what is known."""
+        assert isinstance(model, Headed)
+        logits = model.logits(model.pooled(batch.tokens, batch.documents, batch.starts))
+        known = batch.labels != IGNORE
+        nats = functional.binary_cross_entropy_with_logits(
+            logits, batch.labels.clamp(min=0).to(logits.dtype), known.to(logits.dtype), reduction="sum"
+        )
+        return Loss(nats, batch.count)

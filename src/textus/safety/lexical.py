@@ -45,11 +45,15 @@ class Lexical:
 
     def scores(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return the probabilities of some texts, a row each."""
+        return sigmoid(self.margins(texts))
+
+    def margins(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Return the logits of these probabilities."""
         rows = _weighted(texts, self.idf)
         columns = [
             rows.times(weights) + float(bias) for weights, bias in zip(self.weights, self.intercepts, strict=True)
         ]
-        return sigmoid(np.stack(columns, 1))
+        return np.stack(columns, 1)
 
     def save(self, directory: Path) -> None:
         """Write it into a directory of its own."""
@@ -69,16 +73,18 @@ class Lexical:
         return cls(tuple(found.facts["categories"]), **load_file(directory / "lexical.safetensors"))
 
 
-def learn(texts: Sequence[str], labels: Mapping[str, Sequence[bool]]) -> Lexical:
-    """Learn to tell each category from the texts that have it and those that have not."""
+def learn(texts: Sequence[str], labels: Mapping[str, Sequence[bool | None]]) -> Lexical:
+    """Learn to tell each category from the texts that have it and those that have not; None where that is not known."""
     counted = [_features(text) for text in texts]
     seen = np.zeros(WIDTH)
     for features in counted:
         seen[np.fromiter(features, np.int64, len(features))] += 1
     idf = np.log((1 + len(texts)) / (1 + seen)).astype(np.float32) + 1
     rows = _rows(counted, idf)
-    shares = np.ones(len(texts))
-    learnt = [fit(rows, np.asarray(found, float), shares, _STRENGTH) for found in labels.values()]
+    learnt = []
+    for found in labels.values():
+        known = np.asarray([one is not None for one in found])
+        learnt.append(fit(rows, np.asarray([bool(one) for one in found], float), known.astype(float), _STRENGTH))
     return Lexical(
         tuple(labels),
         idf,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -69,10 +69,10 @@ async def _stop(*tasks: asyncio.Future[Any]) -> None:
 class Events(Response):
     """An answer that is sent as it is written; whoever leaves cancels it, and so does the end of its time."""
 
-    def __init__(self, parts: AsyncIterator[bytes], seconds: float, headers: Mapping[str, str]) -> None:
+    def __init__(self, parts: AsyncGenerator[bytes, None], seconds: float) -> None:
         self._parts, self._seconds = parts, seconds
         self.status_code, self.background = 200, None
-        self.init_headers({**STREAM, **headers})
+        self.init_headers(STREAM)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send all parts."""
@@ -88,10 +88,9 @@ class Events(Response):
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
-            async with asyncio.timeout(self._seconds):
-                async with contextlib.aclosing(self._parts) as parts:  # type: ignore[type-var]
-                    async for part in parts:
-                        await send(_body(part))
+            async with asyncio.timeout(self._seconds), contextlib.aclosing(self._parts) as parts:
+                async for part in parts:
+                    await send(_body(part))
         except TimeoutError:
             late = Refusal(504, f"the answer took more than {self._seconds:g} s", code="timeout")
             with contextlib.suppress(TimeoutError):

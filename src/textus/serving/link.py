@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Literal
 
 from textus.errors import ResourceError, TextusError
@@ -53,7 +53,7 @@ class Link:
                 await self._live()
                 if not self.starts:
                     raise self._refused or ResourceError(
-                        "the engine's process has ended before it was ready", hint="what it says stands above"
+                        "the engine's process ended before it was ready", hint="what it says stands above"
                     )
                 pause = _FIRST_PAUSE if self.starts > before else min(2 * pause, _LONGEST_PAUSE)
                 _logger.error("the engine has stopped; it is started again in %.1f s", pause)
@@ -73,7 +73,7 @@ class Link:
             words = "is being started" if self.state == "starting" else "has stopped; it is being started again"
             raise Refusal(503, f"the engine {words}", code="engine_down", retry_after=2)
 
-    async def events(self, job: Mapping[str, Any]) -> AsyncIterator[list[Any]]:
+    async def events(self, job: Mapping[str, Any]) -> AsyncGenerator[list[Any], None]:
         """Send a request and yield what comes: kind and value; leaving early cancels it."""
         self.check()
         self._count += 1
@@ -93,11 +93,11 @@ class Link:
 
     async def answer(self, job: Mapping[str, Any]) -> Any:
         """Send a request that has one answer, and wait for it."""
-        async for kind, value in self.events(job):
-            if kind == "error":
-                raise Refusal.of(value)
-            return value
-        raise AssertionError("an engine says something before it stops")
+        async with contextlib.aclosing(self.events(job)) as events:
+            kind, value = await anext(events)
+        if kind == "error":
+            raise Refusal.of(value)
+        return value
 
     async def _live(self) -> None:
         """Start the engine and listen until it dies."""

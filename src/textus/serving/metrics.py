@@ -51,7 +51,7 @@ class Clock:
         self._began = self._last = time.monotonic()
         self._has_text = False
 
-    def piece(self, tokens: int, finish: str) -> None:
+    def piece(self, finish: str) -> None:
         """Note that a piece of a text has come."""
         now = time.monotonic()
         name = "inter_token_latency_seconds" if self._has_text else "time_to_first_token_seconds"

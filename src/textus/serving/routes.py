@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from textus.serving import fields, shapes
-from textus.serving.answering import Events, Json, event, while_there
+from textus.serving.answering import Events, Gone, Json, event, while_there
 from textus.serving.config import Limits
 from textus.serving.keys import Rates
 from textus.serving.link import Link
 from textus.serving.metrics import Metrics
+from textus.serving.page import page
 from textus.serving.refusal import Refusal
 from textus.serving.shapes import Choice, Shape
 
-PAGE = "page/index.html"
-POLICY = (
-    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-"""What the page may do: run what is in its one file, and ask this server."""
+_READ_ON = 16
+"""So many times what is allowed is read, and not kept: who is cut off while it sends does not see the answer."""
 
 
 @dataclass(eq=False)
@@ -140,26 +137,31 @@ class Routes:
 
     async def page(self, request: Request) -> Response:
         """Return the page to talk to the model."""
-        file = resources.files("textus.serving").joinpath(PAGE)
-        if not file.is_file():
-            raise Refusal(404, "this installation has no page; the API is under /v1", code="not_found")
-        headers = {"content-security-policy": POLICY, "referrer-policy": "no-referrer", "cache-control": "no-cache"}
-        return Response(file.read_bytes(), media_type="text/html", headers=headers)
+        document, policy = page()
+        headers = {"content-security-policy": policy, "referrer-policy": "no-referrer", "cache-control": "no-cache"}
+        return Response(document, media_type="text/html", headers=headers)
 
     async def _read(self, request: Request, known: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
         """Read a request, whole and in time, or refuse it."""
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             # what a web page of somebody else may send without asking has another type
             raise Refusal(415, "the request must have `Content-Type: application/json`", code="unsupported_media_type")
-        data = bytearray()
+        data, size = bytearray(), 0
         try:
             async with asyncio.timeout(self.limits.body_seconds):
                 async for part in request.stream():
-                    data += part
-                    if len(data) > self.limits.max_body_bytes:
-                        raise _too_large(self.limits)
+                    size += len(part)
+                    if size <= self.limits.max_body_bytes:
+                        data += part
+                    elif size > _READ_ON * self.limits.max_body_bytes:
+                        break
+        except ClientDisconnect:
+            raise Gone from None
         except TimeoutError:
             raise Refusal(408, f"the request took more than {self.limits.body_seconds:g} s", code="timeout") from None
+        if size > self.limits.max_body_bytes:
+            message = f"the request has more than {self.limits.max_body_bytes} bytes"
+            raise Refusal(413, message, code="request_too_large")
         given = fields.read(known, fields.body(bytes(data)))
         if self.draining:
             raise Refusal(503, "the server is being stopped", code="draining")
@@ -222,10 +224,10 @@ class Routes:
             f"{prefix}-{request.state.id}", int(time.time()), given["model"], is_chat, job["top"] >= 0, job["top"]
         )
         writing = Writing(self, shape, {**job, **_asker(request)})
-        first = await while_there(request, writing.begin())
+        await while_there(request, writing.begin())
         if not given["stream"]:
-            return Json(await while_there(request, writing.whole(first, self.limits.request_seconds)))
-        return Events(writing.stream(first, given["stream_options"]), self.limits.request_seconds, {})
+            return Json(await while_there(request, writing.whole(self.limits.request_seconds)))
+        return Events(writing.stream(given["stream_options"]), self.limits.request_seconds)
 
 
 class Writing:
@@ -235,70 +237,63 @@ class Writing:
         self._routes, self._shape, self._job = routes, shape, job
         self._events = routes.link.events(job)
         self._clock = routes.metrics.begin(shape.model)
+        self._prompt_tokens = self._left_out = 0
+        self._written: dict[int, int] = {}
 
-    async def begin(self) -> Mapping[str, Any]:
+    async def begin(self) -> None:
         """Wait until the engine has taken the request; raise its refusal if it has not."""
         kind, value = await anext(self._events)
         if kind == "error":
             raise Refusal.of(value)
-        return value  # type: ignore[no-any-return]
+        self._prompt_tokens, self._left_out = value["prompt_tokens"], value["left_out"]
 
-    async def whole(self, begun: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    async def whole(self, seconds: float) -> dict[str, Any]:
         """Wait for all texts."""
-        texts = len(self._job["prompts"] or [""]) * self._job["n"]
-        choices = [Choice() for _ in range(texts)]
+        choices = [Choice() for _ in range(len(self._job["prompts"] or [""]) * self._job["n"])]
         try:
-            async with asyncio.timeout(seconds):
-                async for kind, value in self._events:
-                    if kind == "error":
-                        raise Refusal.of(value)
-                    if kind == "piece":
-                        index, *piece = value
-                        self._clock.piece(len(piece[1]), piece[2])
-                        choices[index].add(*piece)
-                    else:
-                        usage = self._usage(begun, value)
+            async with asyncio.timeout(seconds), contextlib.aclosing(self._pieces()) as pieces:
+                async for index, piece in pieces:
+                    choices[index].add(piece)
         except TimeoutError:
             raise Refusal(504, f"the answer took more than {seconds:g} s", code="timeout") from None
-        finally:
-            await self._events.aclose()  # type: ignore[attr-defined]
-        return self._shape.whole(choices, usage, begun["left_out"])
+        return self._shape.whole(choices, self._usage(), self._left_out)
 
-    async def stream(self, begun: Mapping[str, Any], with_usage: bool) -> AsyncIterator[bytes]:
+    async def stream(self, with_usage: bool) -> AsyncGenerator[bytes, None]:
         """Yield the parts of all texts as they come, then their usage if it is asked for."""
         extra = {"usage": None} if with_usage else {}
         seen: set[int] = set()
-        async for kind, value in self._events:
-            if kind == "error":
-                yield event(Refusal.of(value).body)
-                return
-            if kind == "over":
-                if with_usage:
-                    yield event(self._shape.usage(self._usage(begun, value)))
-                else:
-                    self._usage(begun, value)
-                continue
-            index, text, told, finish = value
-            self._clock.piece(len(told), finish)
-            if self._shape.is_chat and index not in seen:
-                seen.add(index)
-                yield event({**self._shape.part(index, Choice(), begins=True), **extra})
-            if self._shape.is_chat and finish and (text or told):
-                yield event({**self._shape.part(index, Choice(text, told)), **extra})
-                text, told = "", []
-            yield event({**self._shape.part(index, Choice(text, told, finish)), **extra})
+        try:
+            async with contextlib.aclosing(self._pieces()) as pieces:
+                async for index, piece in pieces:
+                    for part in self._shape.parts(index, piece, index not in seen):
+                        yield event(part | extra)
+                    seen.add(index)
+        except Refusal as refusal:
+            yield event(refusal.body)
+            return
+        if with_usage:
+            yield event(self._shape.usage(self._usage()))
         yield event("[DONE]")
 
-    def _usage(self, begun: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, int]:
-        found = shapes.usage(begun["prompt_tokens"], over["completion_tokens"])
-        self._routes.rates.used(self._job["who"], found["total_tokens"])
-        self._clock.over(found)
-        return found
+    async def _pieces(self) -> AsyncGenerator[tuple[int, Choice], None]:
+        """Yield each piece with the number of its text; what was written is counted even if nobody reads on."""
+        try:
+            async with contextlib.aclosing(self._events) as events:
+                async for kind, value in events:
+                    if kind == "error":
+                        raise Refusal.of(value)
+                    if kind == "piece":
+                        index, text, told, finish, self._written[index] = value
+                        self._clock.piece(finish)
+                        yield index, Choice(text, told, finish)
+                    else:
+                        self._clock.over(self._usage())
+        finally:
+            self._routes.rates.used(self._job["who"], self._usage()["total_tokens"])
+
+    def _usage(self) -> dict[str, int]:
+        return shapes.usage(self._prompt_tokens, sum(self._written.values()))
 
 
 def _asker(request: Request) -> dict[str, Any]:
     return {"who": request.state.who, "request": request.state.id, "route": request.url.path}
-
-
-def _too_large(limits: Limits) -> Refusal:
-    return Refusal(413, f"the request has more than {limits.max_body_bytes} bytes", code="request_too_large")

@@ -41,6 +41,10 @@ class Place:
                 f"{self.host} can be reached from other machines, and no keys are asked for",
                 hint="give --key-file FILE; or --anyone, if everybody who can reach it may use it",
             )
+        where, hint = f"{self.host}:{self.port}", "give another --host or --port; --port 0 takes a free one"
+        if not 0 <= self.port < 2**16:
+            raise ConfigError(f"{where}: ports are numbered to 65535", hint=hint)
+        bound = None
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(
                 self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -48,12 +52,10 @@ class Place:
             bound = socket.socket(family, kind, protocol)
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind(address)
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise ResourceError(
-                f"{self.host}:{self.port}: {reason}", hint="give another --host or --port; --port 0 takes a free one"
-            ) from None
-        bound.set_inheritable(False)
+        except OSError as error:
+            if bound is not None:
+                bound.close()
+            raise ResourceError(f"{where}: {error.strerror or error}", hint=hint) from None
         return bound
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Told = Sequence[Any]
@@ -20,11 +20,11 @@ class Choice:
     told: list[Told] = dataclasses.field(default_factory=list)
     finish: str = ""
 
-    def add(self, text: str, told: Sequence[Told], finish: str) -> None:
+    def add(self, piece: Choice) -> None:
         """Take what has come since."""
-        self.text += text
-        self.told += told
-        self.finish = finish or self.finish
+        self.text += piece.text
+        self.told += piece.told
+        self.finish = piece.finish or self.finish
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,26 +50,27 @@ class Shape:
             **({"left_out": left_out} if left_out else {}),
         }
 
-    def part(self, index: int, choice: Choice, begins: bool = False) -> dict[str, Any]:
-        """Return a piece of one text of an answer that is streamed."""
-        kind = "chat.completion.chunk" if self.is_chat else "text_completion"
-        made: dict[str, Any] = {
-            "index": index,
-            "logprobs": self._logprobs(choice.told),
-            "finish_reason": choice.finish or None,
-        }
-        if self.is_chat:
-            made["delta"] = (
-                {"role": "assistant", "content": ""} if begins else {"content": choice.text} if choice.text else {}
-            )
-        else:
-            made["text"] = choice.text
-        return {**self._head(kind), "choices": [made]}
+    def parts(self, index: int, piece: Choice, begins: bool) -> Iterator[dict[str, Any]]:
+        """Yield what is sent of a piece of one text; in a conversation its beginning and its end stand alone."""
+        if not self.is_chat:
+            yield self._part(index, piece, {"text": piece.text})
+            return
+        if begins:
+            yield self._part(index, Choice(), {"delta": {"role": "assistant", "content": ""}})
+        if piece.text or piece.told:
+            yield self._part(index, Choice(told=piece.told), {"delta": {"content": piece.text}})
+        if piece.finish:
+            yield self._part(index, Choice(finish=piece.finish), {"delta": {}})
 
     def usage(self, usage: Mapping[str, int]) -> dict[str, Any]:
         """Return the last piece of a stream, if it was asked for."""
         kind = "chat.completion.chunk" if self.is_chat else "text_completion"
         return {**self._head(kind), "choices": [], "usage": usage}
+
+    def _part(self, index: int, piece: Choice, words: Mapping[str, Any]) -> dict[str, Any]:
+        kind = "chat.completion.chunk" if self.is_chat else "text_completion"
+        told = {"logprobs": self._logprobs(piece.told), "finish_reason": piece.finish or None}
+        return {**self._head(kind), "choices": [{"index": index, **words, **told}]}
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}

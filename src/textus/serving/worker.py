@@ -1,4 +1,4 @@
-"""The engine's process: frames in, frames out; one thread writes, one makes requests ready, one listens."""
+"""The engine's process: frames in, frames out; one thread writes, two make requests ready, one listens."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ from textus.serving.served import Served
 
 LEAST = -9999.0
 """Stands for the logarithm of a probability of nothing, for which JSON has no word."""
+_READY = 2
+"""Threads that make requests ready: a long list of texts to embed must not keep a short prompt waiting."""
 _FINISH = {"end": "stop", "stop": "stop", "length": "length", "loop": "length"}
 _logger = logging.getLogger(__name__)
 
@@ -73,7 +75,7 @@ class Worker:
         """Answer what comes, until the other process has gone."""
         self._tell({"ready": [served.facts() for served in self._models.values()]})
         threading.Thread(target=self._listen, daemon=True).start()
-        with ThreadPoolExecutor(1, "ready") as pool:
+        with ThreadPoolExecutor(_READY, "ready") as pool:
             while self._take(pool):
                 self._step()
                 self._flush()
@@ -177,7 +179,9 @@ class Worker:
             for told in writing.likelihoods[place] if writing.likelihoods else ():
                 text.passage.tell(told.token, told.logprob, told.alternatives)
             self._pass(text, text.passage.push(writing.prompts[place].text))
-        if text.handle is None:
+        if text.passage.blocked:
+            self._close(text, BLOCKED)
+        elif text.handle is None:
             self._close(text, "length")
 
     def _step(self) -> None:
@@ -230,10 +234,10 @@ class Worker:
         if words or marks or finish:
             tokenizer, last = text.writing.served.opened.tokenizer, self._out[-1] if self._out else None
             told = [_told(mark, tokenizer.token_bytes) for mark in marks]
-            if last and last[0] == text.number and last[1] == "piece" and last[2][0] == text.index and not last[2][3]:
-                last[2] = [text.index, last[2][1] + words, last[2][2] + told, finish]
-            else:
-                self._event(text.number, "piece", [text.index, words, told, finish])
+            if last and last[0] == text.number and last[1] == "piece" and last[2][0] == text.index:
+                words, told = last[2][1] + words, last[2][2] + told
+                self._out.pop()
+            self._event(text.number, "piece", [text.index, words, told, finish, text.written])
 
     def _close(self, text: Text, finish: str) -> None:
         """Let the rest of a text go, with the reason why there is no more."""
@@ -244,16 +248,13 @@ class Worker:
         self._pass(text, left, finish)
         if text.handle is not None:
             text.handle.cancel()
-        if found := text.passage.verdict():
-            job = self._asked[text.number].job
-            facts = {"request": job["request"], "who": job["who"], "route": job["route"], "index": text.index}
-            self._gate.log(*found, facts)
+        self._note(text, self._asked[text.number].job)
         self._finished(text.number)
 
     def _finished(self, number: int) -> None:
         asked = self._asked.get(number)
         if asked and all(text.over for text in asked.texts):
-            self._event(number, "over", {"completion_tokens": sum(text.written for text in asked.texts)})
+            self._event(number, "over", None)
             del self._asked[number]
 
     def _fail(self, number: int, values: Mapping[str, Any]) -> None:
@@ -265,9 +266,17 @@ class Worker:
         """Cancel what is left of a request."""
         asked = self._asked.pop(number, None)
         for text in asked.texts if asked else ():
+            if not text.over and asked:
+                self._note(text, asked.job)
             text.over = True
             if text.handle is not None:
                 text.handle.cancel()
+
+    def _note(self, text: Text, job: Mapping[str, Any]) -> None:
+        """Log what was decided of a text, as far as it came."""
+        if found := text.passage.verdict():
+            facts = {"request": job["request"], "who": job["who"], "route": job["route"], "index": text.index}
+            self._gate.log(*found, facts)
 
     def _event(self, number: int, kind: str, value: Any) -> None:
         if kind in ("result", "error"):

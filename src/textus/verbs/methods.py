@@ -59,6 +59,11 @@ METHODS = {
         "textus.adaptation.config:ClassifySettings",
         "textus.adaptation.classify:classify",
     ),
+    "moderate": Method(
+        "what is harmful in a text: a classifier for a guard",
+        "textus.safety.settings:ModerateSettings",
+        "textus.safety.moderate:moderate",
+    ),
     "tag": Method(
         "a label for each word",
         "textus.adaptation.config:TagSettings",

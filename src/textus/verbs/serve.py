@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from textus.errors import ConfigError
+from textus.errors import CheckpointError, ConfigError
 from textus.serving.config import Limits
 
 if TYPE_CHECKING:
@@ -167,6 +167,9 @@ def _split(given: str) -> tuple[str, str]:
 def _add(found: dict[str, dict[str, str]], name: str, one: Mapping[str, str]) -> None:
     if name in found:
         raise ConfigError(f"two models are called `{name}`", hint="give one another name: NAME=DIRECTORY")
+    for directory in filter(None, one.values()):
+        if not Path(directory).is_dir():
+            raise CheckpointError(f"{directory}: no such directory", hint="give the directory of a run or a model")
     found[name] = dict(one)
 
 

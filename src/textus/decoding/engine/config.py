@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
-from textus.config import Count, Settings
+from textus.config import Count, Range, Settings
 from textus.errors import ConfigError
 
 
@@ -23,6 +23,9 @@ class EngineConfig(Settings):
     """How many tokens of prompts are read in one pass, beside those that are written."""
     fixed_batch: Count | Literal["off"] = "off"
     """Every pass has exactly this many tokens, so that a text is the same, bit for bit, whatever is written beside."""
+
+    burst: Annotated[int, Range(1, 16)] = 8
+    """So many tokens a GPU writes before the host looks at them, where nobody waits for a place."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -23,12 +23,14 @@ import torch
 from torch import Tensor
 
 from textus.decoding.engine.blocks import Blocks
+from textus.decoding.engine.burst import Burst
 from textus.decoding.engine.config import EngineConfig
 from textus.decoding.engine.memory import PagedMemory
 from textus.decoding.engine.request import Request
 from textus.decoding.engine.runner import Runner
 from textus.decoding.engine.sampling import Voice, draw_together, groups
 from textus.decoding.engine.scheduler import Scheduler
+from textus.decoding.engine.swift import Swift, knobs
 from textus.decoding.piece import Piece
 from textus.decoding.step import Choices, Drawn, Telling
 from textus.decoding.strategy import Strategy
@@ -100,9 +102,9 @@ class Engine:
         self._lock = RLock()
         self._handles: dict[int, Handle] = {}
         self._count = 0
-        self._drawn: _Drawn | None = None
+        self._drawn: _Drawn | Burst | None = None
         """The last draw, as long as the host does not know it."""
-        self._before: _Drawn | None = None
+        self._before: _Drawn | Burst | None = None
         """The one before, of which all or some may be known."""
         self._read = self._shared = self._written = 0
 
@@ -127,6 +129,8 @@ class Engine:
             self._count += 1
             request = Request(self._count, list(tokens), ending.max_tokens, hashlib.sha256(salt.encode()).digest())
             voice = Voice(request, strategy, telling or Telling(), seed, row)
+            if self._runner.swift:
+                voice.knobs = knobs(strategy, voice.telling, seed, row)
             handle = Handle(self, voice, Writer(self.tokenizer, ending, row))
             self._handles[request.number] = handle
             self._scheduler.add(request)
@@ -165,6 +169,10 @@ class Engine:
             )
 
     def _step(self) -> None:
+        if self._runner.swift and self._burst(self._runner.swift):
+            return
+        if isinstance(self._drawn, Burst):
+            self._settle()  # a plan is made for texts of which at most one token is unknown
         planned = self._scheduler.plan()
         assert planned or self._drawn or not self._handles, "a text waits for something that does not come"
         drawn = None
@@ -180,6 +188,46 @@ class Engine:
             self._take(self._before)
         else:
             self._settle()
+
+    def _burst(self, swift: Swift) -> bool:
+        """Let the device write several tokens of every text, and take what it wrote before; say whether it could."""
+        requests, steps = self._scheduler.ahead(self.config.burst)
+        voices = [self._handles[request.number].voice for request in requests]
+        if not voices or any(voice.knobs is None or voice.turn for voice in voices):
+            return False
+        newest, sources = (self._drawn.tokens, self._drawn.sources) if self._drawn else (None, {})
+        burst = Burst.begin(swift, voices, steps, newest, sources)
+        self._read += sum(burst.counts)
+        self._before, self._drawn = self._drawn, burst
+        self._take(self._before)
+        return True
+
+    def _take_burst(self, burst: Burst) -> None:
+        for voice, turn, written in burst.told():
+            handle, request = self._handles.get(voice.request.number), voice.request
+            if handle is None or voice.turn != turn:
+                continue
+            for token, logprob in written:
+                request.unknown -= 1
+                if token < 0:
+                    self._redraw(voice)
+                    break
+                request.tokens.append(token)
+                self._written += 1
+                piece = handle.writer.write(token, logprob)
+                handle.pieces.append(piece)
+                if piece.finish_reason:
+                    self._scheduler.name(request)
+                    self._end(handle)
+                    break
+            else:
+                self._scheduler.name(request)
+
+    def _redraw(self, voice: Voice) -> None:
+        """Let a token be drawn in the general way: the kernel found none, or too many tie for the last place."""
+        voice.turn += 1
+        voice.request.unknown = 0
+        self._scheduler.again(voice.request)
 
     def _settle(self) -> None:
         """Take all that was drawn."""
@@ -200,11 +248,14 @@ class Engine:
                     self._fail(self._handles[voice.request.number], error)
         for chosen, _ in parts:
             for voice in chosen:
-                voice.request.unknown = 1
+                voice.request.unknown += 1
         return _Drawn(parts)
 
-    def _take(self, drawn: _Drawn | None) -> None:
+    def _take(self, drawn: _Drawn | Burst | None) -> None:
         """Wait for tokens, and hand them to their texts."""
+        if isinstance(drawn, Burst):
+            self._take_burst(drawn)
+            return
         entries = drawn.told() if drawn else deque[_Entry]()
         while entries:
             voice, choices, place = entries.popleft()
@@ -216,17 +267,13 @@ class Engine:
             except Exception as error:  # one text that cannot go on stops no other
                 self._fail(handle, error)
                 continue
-            # of the token that is drawn behind this one already, if any, the host knows nothing yet
-            voice.request.unknown = int(self._drawn is not drawn and self._is_ahead(voice))
+            voice.request.unknown -= 1  # of those that are drawn behind it already, if any, nothing is known yet
             voice.request.tokens.append(token)
             self._written += 1
             piece = handle.writer.write(token, logprob, alternatives)
             handle.pieces.append(piece)
             if piece.finish_reason:
                 self._end(handle)
-
-    def _is_ahead(self, voice: Voice) -> bool:
-        return self._drawn is not None and voice.request.number in self._drawn.sources
 
     def _fail(self, handle: Handle, error: Exception) -> None:
         handle.error = error

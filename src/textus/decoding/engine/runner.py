@@ -13,6 +13,7 @@ from torch import Tensor
 from textus.decoding.engine.lean import Reads, leanest
 from textus.decoding.engine.memory import PagedMemory, Pass, Rows
 from textus.decoding.engine.request import Segment
+from textus.decoding.engine.swift import Swift, drives
 from textus.model.transformer import Transformer
 from textus.objectives.measure import evaluating
 
@@ -39,6 +40,11 @@ class Runner:
         self._reader: Reads = model
         self._is_chosen = False
         self._steps: dict[tuple[int, int], _Step] = {}
+        self.swift: Swift | None = None
+        if by_rows and fixed == "off" and drives(model):
+            with torch.inference_mode():
+                self.swift = Swift(model, memory, vocab_size)
+        """What reads and draws without the host, where it can."""
 
     def logits(
         self, segments: Sequence[Segment], newest: Newest | None, sources: dict[int, int]
@@ -105,6 +111,8 @@ class Runner:
         return self._head(states).index_select(0, chosen)
 
     def _read_rows(self, segments: Sequence[Segment], newest: Newest | None, sources: dict[int, int]) -> Tensor:
+        if self.swift:
+            return self._read_swiftly(self.swift, segments, newest, sources)
         size = self._memory.size
         rows = self._fixed if self._fixed != "off" else _bucket(len(segments))
         # keys that are masked change no sum, but how it is taken: every text is given all there may be
@@ -120,6 +128,25 @@ class Runner:
             step.rows.tokens[places[:, 0]] = newest[places[:, 1]]
         logits = step()[: len(segments)]
         return logits if all(part.wants for part in segments) else logits[[part.wants for part in segments]]
+
+    def _read_swiftly(
+        self, swift: Swift, segments: Sequence[Segment], newest: Newest | None, sources: dict[int, int]
+    ) -> Tensor:
+        from textus.decoding.engine import kernels  # needs a GPU's compiler
+
+        stage = swift.stage(len(segments))
+        lines = stage.lines()
+        for row, part in enumerate(segments):
+            source = sources[part.request.number] if _is_unknown(part) else -1
+            lines[row, : kernels.FIRST] = _names(part)[0], part.start, 0, 0
+            lines[row, kernels.SOURCE] = source
+            table = part.request.table[: part.start // self._memory.size + 1]
+            lines[row, kernels.TABLE : kernels.TABLE + len(table)] = table
+        stage.begin(lines, newest)
+        stage.run()
+        logits = stage.logits[: len(segments), : self._vocab_size]
+        # a copy: the next step writes there
+        return logits.clone() if all(part.wants for part in segments) else logits[[part.wants for part in segments]]
 
     def _head(self, states: Float[Tensor, "rows hidden"]) -> Float[Tensor, "rows vocab"]:
         logits: Tensor = self._model.head(states).float()

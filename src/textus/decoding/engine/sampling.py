@@ -29,6 +29,10 @@ class Voice:
     row: int
     _said: npt.NDArray[np.int64] = dataclasses.field(init=False)
     _known: int = 0
+    knobs: npt.NDArray[np.int32] | None = None
+    """How a GPU draws for it inside a burst, if it can."""
+    turn: int = 0
+    """Goes up when what is under way for it no longer counts."""
 
     def __post_init__(self) -> None:
         self._said = np.empty(2 * len(self.request.tokens) + 64, dtype=np.int64)

@@ -87,6 +87,39 @@ class Scheduler:
                 planned += self._read(request, count)
         return planned
 
+    def ahead(self, most: int) -> tuple[list[Request], int]:
+        """Return the texts that write and for how many tokens all of them can, blocks reserved; none where one must wait.
+
+        Nobody may be about to come in, be read, or slide: `plan` decides then.
+        """
+        going = [request for request in self._running if request.unread]
+        is_full = len(self._running) == self._texts
+        if not going or (self._waiting and not is_full) or any(request.unread != 1 for request in going):
+            return [], 0
+        room = self._context + 1 - max(request.length for request in going)
+        count = min(most, room, max(request.max_tokens - request.written for request in going))
+        if count < 1:
+            return [], 0
+        size = self.blocks.size
+        lengths = [request.read + min(count, request.max_tokens - request.written) for request in going]
+        if (
+            sum(max(0, -(-end // size) - len(one.table)) for one, end in zip(going, lengths, strict=True))
+            > self.blocks.free
+        ):
+            return [], 0
+        for request, end in zip(going, lengths, strict=True):
+            if end > len(request.table) * size:
+                self._reserve(request, end)
+        return going, count
+
+    def name(self, request: Request) -> None:
+        """Name the blocks of a text that were filled and whose tokens are known by now."""
+        known = min(request.read, len(request.tokens) - request.begin)
+        for place, name in enumerate(request.keys(known // self.blocks.size, self.blocks.size)):
+            if place >= request.named:
+                self.blocks.name(request.table[place], name)
+        request.named = max(request.named, known // self.blocks.size)
+
     def settle(self, planned: list[Segment]) -> None:
         """Name the blocks that were filled, so that others find them."""
         for request in dict.fromkeys(segment.request for segment in planned):
@@ -171,6 +204,11 @@ class Scheduler:
             request.is_run = request.is_run and (not table or block == table[-1] + 1)
             table.append(block)
         return True
+
+    def again(self, request: Request) -> None:
+        """Let a text be read again, since what was drawn for it does not count."""
+        if request in self._running:
+            self._preempt(request)
 
     def _preempt(self, request: Request) -> None:
         self._stop(request)

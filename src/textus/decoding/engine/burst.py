@@ -1,0 +1,71 @@
+"""Several steps of writing at once, and what they drew, on its way to the host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from textus.decoding.engine.sampling import Voice
+from textus.decoding.engine.swift import Swift
+
+
+class Burst:
+    """Tokens that are being written; nothing has waited for them yet."""
+
+    def __init__(self, voices: Sequence[Voice], counts: Sequence[int], tokens: Tensor, ring: Tensor) -> None:
+        self._voices = [(voice, voice.turn) for voice in voices]
+        self.counts = counts
+        """How many of the tokens of each text count."""
+        self.tokens = tokens
+        """The last token of each, on the device."""
+        self.sources = {voice.request.number: row for row, voice in enumerate(voices)}
+        self._ring = ring
+        self._event: torch.cuda.Event | None = None
+        if tokens.is_cuda:
+            self._event = torch.cuda.Event()
+            self._event.record()
+
+    @classmethod
+    def begin(
+        cls,
+        swift: Swift,
+        voices: Sequence[Voice],
+        steps: int,
+        newest: Int[Tensor, " drawn"] | None,
+        sources: dict[int, int],
+    ) -> Burst:
+        """Start steps for texts that have one token unread each, and blocks for what they write."""
+        from textus.decoding.engine import kernels  # needs a GPU's compiler
+
+        stage = swift.stage(len(voices))
+        lines = stage.lines()
+        counts = []
+        for row, voice in enumerate(voices):
+            request, line = voice.request, lines[row]
+            source = sources[request.number] if request.unknown else -1
+            token = 0 if request.unknown else request.tokens[-1]
+            line[: kernels.TOP] = token, request.length - 1, request.written, 0, row, source
+            line[kernels.TOP : kernels.TOP + 8] = voice.knobs
+            line[kernels.TABLE : kernels.TABLE + len(request.table)] = request.table
+            counts.append(min(steps, request.max_tokens - request.written))
+            request.read += counts[-1]
+            request.unknown += counts[-1]
+        stage.begin(lines, newest)
+        stage.run(steps)
+        found = stage.ring[:steps, : len(voices)]
+        ring = torch.empty(found.shape, dtype=found.dtype, pin_memory=found.is_cuda)
+        ring.copy_(found, non_blocking=True)
+        return cls(voices, counts, stage.board[: len(voices), kernels.TOKEN].clone(), ring)
+
+    def told(self) -> Iterator[tuple[Voice, int, list[tuple[int, float]]]]:
+        """Wait for the device; yield each text, its turn when the burst began, and its tokens with log-probabilities."""
+        if self._event:
+            self._event.synchronize()
+        ring = self._ring.numpy()
+        tokens, logprobs = ring[..., 0].T.tolist(), np.ascontiguousarray(ring[..., 1].T).view(np.float32).tolist()
+        for (voice, turn), count, names, values in zip(self._voices, self.counts, tokens, logprobs, strict=True):
+            yield voice, turn, list(zip(names[:count], values[:count], strict=True))

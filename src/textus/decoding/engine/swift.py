@@ -1,0 +1,311 @@
+"""Steps of writing that never leave a GPU: network and draw in one graph, each step fed by the token of the last.
+
+The host fills the lines of a board, one a text, starts several steps, and fetches what they drew while the next are
+under way. Matrices of few rows are read by kernels of our own, which norm, gate and add on the way; of many rows, by
+those of the vendor.
+"""
+
+from __future__ import annotations
+
+import math
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from textus.decoding.engine.memory import PagedMemory
+from textus.decoding.processors import MinP, Temperature, TopK, TopP
+from textus.decoding.step import Telling
+from textus.decoding.strategy import Greedy, Sample, Strategy
+from textus.model.attention import Attention
+from textus.model.layers import FeedForward, RMSNorm
+from textus.model.precision import compute_dtype
+from textus.model.transformer import Block, Transformer
+
+Lines = npt.NDArray[np.int32]
+MOST_KEPT = 64
+"""A top-k up to this is drawn by the kernel."""
+MOST_NARROW = 64
+"""Up to so many rows matrices are read by our own kernel."""
+MANY = 16
+"""So many chunks of logits are looked at by one program."""
+STEPS = 16
+"""So many steps at most are started at once."""
+_MULTIPROCESSORS = 132
+
+
+def drives(model: Transformer) -> bool:
+    """Tell whether the kernels know all parts of a model, and run where it is."""
+    weight, config = model.embedding.weight, model.config
+    if find_spec("triton") is None or compute_dtype(weight) != weight.dtype:
+        return False
+    known = type(model.norm) is RMSNorm and all(
+        type(block) is Block and type(block.attention) is Attention and type(block.feed_forward) is FeedForward
+        for block in model.blocks
+    )
+    biased = any(getattr(module, "bias", None) is not None for module in model.modules())
+    if not known or biased or config.head_size % 2 or config.hidden_size > 2**14:
+        return False
+    from textus.decoding.engine import kernels  # needs a GPU's compiler
+
+    return weight.is_cuda or type(kernels.begin).__name__ == "InterpretedFunction"
+
+
+def knobs(strategy: Strategy, telling: Telling, seed: int, row: int) -> Lines | None:
+    """Return the columns that say how a text is written; None where the kernel cannot draw so."""
+    if telling.alternatives or type(strategy) not in (Greedy, Sample):
+        return None
+    kinds = (Temperature, TopK, TopP, MinP)
+    found = {type(step): step for step in strategy.processors}
+    in_order = [kinds.index(type(step)) for step in strategy.processors if type(step) in kinds]
+    if len(found) < len(strategy.processors) or in_order != sorted(in_order) or len(in_order) < len(found):
+        return None
+    from textus.decoding.engine import kernels
+
+    flags = kernels.PROCESSED if telling.logprobs == "processed" else 0
+    top, heat, nucleus, least = (found.get(kind) for kind in kinds[1:2] + kinds[:1] + kinds[2:])
+    if isinstance(strategy, Greedy):
+        if strategy.processors:
+            return None
+        k, flags = 1, flags | kernels.GREEDY
+        if flags & kernels.PROCESSED:
+            return None
+    elif isinstance(top, TopK) and top.k <= MOST_KEPT:
+        k = top.k
+    else:
+        return None
+    line = np.zeros(8, dtype=np.int32)
+    line[:3] = k, flags, row
+    line[3:5] = np.array([seed & (2**64 - 1)], dtype=np.uint64).view(np.int32)
+    # 1 keeps all, as does any bound below 0
+    bound = 1 - nucleus.p if isinstance(nucleus, TopP) and nucleus.p < 1 else -1.0
+    numbers = (
+        heat.temperature if isinstance(heat, Temperature) else 1.0,
+        bound,
+        least.p if isinstance(least, MinP) else 0.0,
+    )
+    line[5:] = np.array(numbers, dtype=np.float32).view(np.int32)
+    return line
+
+
+class _Layer(NamedTuple):
+    attention_norm: Tensor
+    joined: Tensor
+    query_norm: Tensor
+    key_norm: Tensor
+    output: Tensor
+    feed_forward_norm: Tensor
+    gate_up: Tensor
+    down: Tensor
+
+
+class Swift:
+    """A model's weights laid out for reading few tokens, and a graph for each number of texts."""
+
+    def __init__(self, model: Transformer, memory: PagedMemory, vocab_size: int) -> None:
+        self.model, self.memory, self.vocab = model, memory, vocab_size
+        self.config = config = model.config
+        self.device = model.embedding.weight.device
+        self.cosines, self.sines = (part.flatten(1).contiguous() for part in model.rotation(self.device))
+        self.layers = [_layer(block) for block in model.blocks]
+        self.norm = model.norm.get_parameter("weight").detach()
+        self.blocks = -(-config.context_length // memory.size)
+        self._stages: dict[int, Stage] = {}
+
+    def stage(self, rows: int) -> Stage:
+        """Return what reads so many texts or more."""
+        size = 1 << (rows - 1).bit_length()
+        if size not in self._stages:
+            self._stages[size] = Stage(self, size)
+        return self._stages[size]
+
+
+class Stage:
+    """The board of so many texts, the memory of their steps, and the graph."""
+
+    def __init__(self, swift: Swift, rows: int) -> None:
+        from textus.decoding.engine import kernels
+
+        self._kernels: Any = kernels
+        self._swift, self.rows = swift, rows
+        config, device, dtype = swift.config, swift.device, swift.model.embedding.weight.dtype
+        self.width = kernels.TABLE + swift.blocks
+        spare = np.zeros((rows, self.width), dtype=np.int32)
+        spare[:, kernels.FIRST] = np.arange(rows)
+        spare[:, kernels.SOURCE] = -1
+        spare[:, kernels.TOP] = 1
+        spare[:, kernels.FLAGS] = kernels.GREEDY
+        spare[:, kernels.HEAT] = np.float32(1).view(np.int32)
+        spare[:, kernels.TABLE :] = swift.memory.spare // swift.memory.size
+        self._spare: Lines = spare
+        self.board = torch.from_numpy(spare).to(device)
+        self._nothing = torch.zeros(1, dtype=torch.int64, device=device)
+        hidden, wide = config.hidden_size, config.num_heads * config.head_size
+        self._heads = wide + 2 * config.num_kv_heads * config.head_size
+
+        def empty(*shape: int, kind: torch.dtype = dtype) -> Tensor:
+            return torch.empty(shape, dtype=kind, device=device)
+
+        self._x, self._joined = empty(rows, hidden), empty(rows, self._heads)
+        self._mixed, self._gated = empty(rows, wide), empty(rows, config.intermediate_size)
+        self._splits = _splits(rows * config.num_kv_heads)
+        self._members = max(16, 1 << (config.num_heads // config.num_kv_heads - 1).bit_length())
+        self._head = max(16, 1 << (config.head_size - 1).bit_length())
+        shares = rows * config.num_kv_heads * self._splits * self._members
+        self._mixtures = empty(shares, self._head, kind=torch.float32)
+        self._sums = empty(shares, 2, kind=torch.float32)
+        self._arrived = torch.zeros(rows * config.num_kv_heads, dtype=torch.int32, device=device)
+        self._stride = swift.model.head.weight.shape[0]
+        self._chunks = -(-swift.vocab // kernels.CHUNK)
+        self._tiles = -(-self._chunks // MANY)
+        self.logits = empty(rows, self._stride, kind=torch.float32)
+        self._best = empty(rows, self._chunks, kind=torch.float32)
+        self._parts = empty(rows, self._tiles, 2, kind=torch.float32)
+        self._places = empty(rows, MOST_KEPT, kind=torch.int32)
+        self._names = empty(rows, 2 * MOST_KEPT, kind=torch.int32)
+        self._numbers = empty(rows, 2 * MOST_KEPT, kind=torch.float32)
+        self.ring = torch.zeros(STEPS, rows, 2, dtype=torch.int32, device=device)
+        """Of each step: the token of each text, and the bits of its log-probability."""
+        self._graph: torch.cuda.CUDAGraph | None = None
+        if device.type == "cuda":
+            self._record()
+
+    def lines(self) -> Lines:
+        """Return lines without texts, to be filled in."""
+        return self._spare.copy()
+
+    def begin(self, lines: Lines, newest: Int[Tensor, " drawn"] | None) -> None:
+        """Take over lines; of those with a source the token is among `newest`."""
+        found = torch.from_numpy(lines)
+        if self.board.is_cuda:
+            found = found.pin_memory()
+        self.board.copy_(found, non_blocking=True)
+        if newest is not None:
+            self._kernels.begin[(self.rows,)](self.board, newest, self.width)
+
+    def run(self, steps: int = 1) -> None:
+        """Read the token of every line and draw the next, so many times."""
+        for _ in range(steps):
+            if self._graph is None:
+                self._compute()
+            else:
+                self._graph.replay()
+
+    def _record(self) -> None:
+        # kernels are compiled, and those of the vendor chosen, in first runs, which cannot be recorded
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(2):
+                self._compute()
+        torch.cuda.current_stream().wait_stream(stream)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._compute()
+
+    def _compute(self) -> None:
+        swift, weight = self._swift, self._swift.model.embedding.weight
+        hidden = weight.shape[1]
+        self._kernels.look_up[(self.rows,)](
+            self.board, weight, self._x, self.width, hidden, BLOCK=1 << (hidden - 1).bit_length()
+        )
+        for number, layer in enumerate(swift.layers):
+            self._product(self._x, layer.joined, self._joined, layer.attention_norm)
+            self._attend(number, layer)
+            self._product(self._mixed, layer.output, self._x, added=True)
+            self._product(self._x, layer.gate_up, self._gated, layer.feed_forward_norm, gated=True)
+            self._product(self._gated, layer.down, self._x, added=True)
+        self._product(self._x, swift.model.head.weight, self.logits, swift.norm)
+        self._draw()
+
+    def _product(
+        self,
+        x: Float[Tensor, "rows inputs"],
+        weight: Float[Tensor, "outputs inputs"],
+        out: Tensor,
+        norm: Tensor | None = None,
+        *,
+        gated: bool = False,
+        added: bool = False,
+    ) -> None:
+        if self.rows > MOST_NARROW and x.is_cuda:
+            self._wide_product(x, weight, out, norm, gated, added)
+            return
+        rows, inputs, outputs = self.rows, x.shape[1], out.shape[1]
+        lines = max(16, min(rows, 64))
+        columns = 16 if lines == 16 else 32
+        depth = (256 if lines == 16 else 128) if x.itemsize == 2 else 64
+        self._kernels.product[(-(-outputs // columns), -(-rows // lines))](
+            *(x, weight, weight if norm is None else norm, out, rows, outputs, inputs, self._swift.config.norm_epsilon),
+            **{"NORMED": norm is not None, "GATED": gated, "ADDED": added},
+            **{"LINES": lines, "COLUMNS": columns, "DEPTH": depth, "num_warps": 4, "num_stages": 3},
+        )
+
+    def _wide_product(
+        self, x: Tensor, weight: Tensor, out: Tensor, norm: Tensor | None, gated: bool, added: bool
+    ) -> None:
+        if norm is not None:
+            x = functional.rms_norm(x, norm.shape, norm, self._swift.config.norm_epsilon)
+        if gated:
+            from textus.model import fused
+
+            torch.mul(1, fused.swiglu(functional.linear(x, weight)), out=out)
+        elif added:
+            torch.addmm(out, x, weight.t(), out=out)
+        elif out.dtype == x.dtype:
+            torch.mm(x, weight.t(), out=out)
+        else:
+            torch.mm(x, weight.t(), out_dtype=torch.float32, out=out)
+
+    def _attend(self, number: int, layer: _Layer) -> None:
+        swift, config = self._swift, self._swift.config
+        memory = swift.memory
+        self._kernels.attend[(self.rows, config.num_kv_heads, self._splits)](
+            *(self._joined, memory.keys[number], memory.values[number], self._mixed, self.board, self.width),
+            *(swift.cosines, swift.sines, layer.query_norm, layer.key_norm),
+            *(self._mixtures, self._sums, self._arrived, config.norm_epsilon, config.head_size**-0.5),
+            **{"HEADS": config.num_heads, "GROUPS": config.num_kv_heads, "HEAD": config.head_size},
+            **{"SIZE": memory.size, "MEMBERS": self._members, "WIDE": self._head, "TIME": 64, "SPLITS": self._splits},
+            **{"num_warps": 4, "num_stages": 3},
+        )
+
+    def _draw(self) -> None:
+        rows, vocab = self.rows, self._swift.vocab
+        self._kernels.survey[(rows, self._tiles)](
+            *(self.logits, self._best, self._parts, self._stride, vocab, self._chunks, self._tiles), MANY=MANY
+        )
+        self._kernels.pick[(rows,)](
+            *(self.logits, self._best, self._parts, self.board, self.ring, self._places, self._names, self._numbers),
+            *(self.width, self._stride, vocab, self._chunks, self._tiles, rows),
+            **{"CHUNKS": _power(self._chunks), "TILES": _power(self._tiles)},
+            **{"SLOTS": MOST_KEPT, "FEW": 2 * MOST_KEPT, "num_warps": 8},
+        )
+
+
+def _layer(block: Any) -> _Layer:
+    attention, feed = block.attention, block.feed_forward
+    parts = (attention.query, attention.key, attention.value)
+    return _Layer(
+        block.attention_norm.weight.detach(),
+        torch.cat([part.weight.detach() for part in parts]),
+        attention.query_norm.weight.detach(),
+        attention.key_norm.weight.detach(),
+        attention.output.weight.detach(),
+        block.feed_forward_norm.weight.detach(),
+        torch.cat([feed.gate.weight.detach(), feed.up.weight.detach()]),
+        feed.down.weight.detach(),
+    )
+
+
+def _splits(programs: int) -> int:
+    """Return among how many programs the keys of one text are shared out, so that a GPU is busy with one text, too."""
+    return max(1, min(8, 1 << int(math.log2(max(1, _MULTIPROCESSORS // programs)))))
+
+
+def _power(size: int) -> int:
+    return 1 << (size - 1).bit_length()
