@@ -27,9 +27,10 @@ thorough: venv
 test-interop: venv
 	VLLM=$(VLLM) $(BIN)/python -m pytest tests/interop
 
-# Needs no network once $(VENV)/docs is there. The notice that is silenced is about MkDocs 2, which the ranges leave out.
+# Needs no network once $(VENV)/docs is there. Not --quiet, which would keep warnings from being errors; the notice that is
+# silenced is about MkDocs 2, which the ranges leave out.
 docs: $(VENV)/docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo "site/index.html"
 
 $(VENV)/docs: $(VENV)/installed

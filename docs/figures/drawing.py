@@ -11,7 +11,7 @@ from textus.report import Chart, number
 
 COLOURS = ("#2a78d6", "#d6562a", "#2a9d5c", "#9a4fd0")
 STYLE = "<style>text{fill:#808080;font:12px system-ui,sans-serif}</style>"
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 760, 320, 60, 24, 92
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 760, 320, 60, 44, 84
 
 
 def save(name: str, svg: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -86,6 +86,12 @@ class Table(Shown):
     def of(cls, values: Mapping[str, Any], header: tuple[str, str] = ("", "")) -> Table:
         """Make a table of two columns from a mapping."""
         return cls(header, tuple(values.items()))
+
+    @classmethod
+    def of_scores(cls, scores: Iterable[Score]) -> Table:
+        """Make a table of scores with their errors."""
+        rows = tuple((one.name.replace("_", " "), one.value, one.error, one.unit) for one in scores)
+        return cls(("score", "value", "standard error", "unit"), rows)
 
     def text(self) -> str:
         cells = [self.header, *(tuple(number(value).replace("\n", " ") for value in row) for row in self.rows)]

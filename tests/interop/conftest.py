@@ -24,7 +24,7 @@ TEXTS = [
     "\x00\x07\x1b[31mred\x1b[0m\u200b\ufeff\u00a0\u2028\u3000 end \t \n",
     " ",
 ]
-TALK = [textus.Message("user", "What is 2 + 1?")]
+TALK: list[Any] = [{"role": "user", "content": "What is 2 + 1?"}]
 USUAL = {"temperature": 0.7, "top_k": 40, "top_p": 0.9, "min_p": 0.05, "repetition_penalty": 1.1}
 CONTEXT = 64
 
@@ -33,6 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.filterwarnings("ignore"))  # of other engines, about themselves
 
 
 @pytest.fixture(autouse=True, scope="session")

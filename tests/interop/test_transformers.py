@@ -39,10 +39,9 @@ def test_it_writes_the_same(writer: Checkpoint, theirs: Any) -> None:
         asked = torch.tensor([tokens])
         there = theirs.generate(asked, max_new_tokens=8, do_sample=False, repetition_penalty=1.0, eos_token_id=None)
         with torch.inference_mode():
-            here = list(tokens)
-            for _ in range(8):
-                here.append(int(writer.model(torch.tensor([here])).logits[0, -1].argmax()))
-        assert there[0].tolist() == here
+            logits = writer.model(there).logits[0, len(tokens) - 1 : -1]
+        chosen = logits.gather(1, there[0, len(tokens) :, None])
+        assert len(chosen) == 8 and (logits.max(1, keepdim=True).values - chosen).max() < 1e-3  # but for ties
 
 
 def test_tokens_are_the_same(writer: Checkpoint, tokenizer: Any) -> None:
@@ -52,8 +51,7 @@ def test_tokens_are_the_same(writer: Checkpoint, tokenizer: Any) -> None:
 
 def test_turns_ends_and_usual_sampling_are_the_same(writer: Checkpoint, theirs: Any, tokenizer: Any) -> None:
     if (expected := talk_tokens(writer)) is not None:
-        talk = [{"role": one.role, "content": one.content} for one in TALK]
-        found = tokenizer.apply_chat_template(talk, add_generation_prompt=True, return_dict=False)
+        found = tokenizer.apply_chat_template(TALK, add_generation_prompt=True, return_dict=False)
         assert found == expected
     assert flat(theirs.generation_config.eos_token_id) == ends(writer)
     assert {name: getattr(theirs.generation_config, name) for name in USUAL} == USUAL
@@ -61,7 +59,7 @@ def test_turns_ends_and_usual_sampling_are_the_same(writer: Checkpoint, theirs: 
 
 def test_a_hybrid_reads_both_ways_there_too(runs: Path) -> None:
     opened = textus.load(runs / "hybrid")
-    model = transformers.AutoModelForCausalLM.from_pretrained(opened.directory, is_causal=False).eval()
+    model = transformers.AutoModelForCausalLM.from_pretrained(opened.directory).eval()
     tokens = torch.tensor([prompts(opened)[0]])
     with torch.inference_mode():
         here = opened.model(tokens, attention="bidirectional").logits

@@ -38,7 +38,7 @@ def asked(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
     names, questions = ["writes", "answers"], []
     for name in names:
         opened = textus.load(runs / name)
-        talk = [{"role": one.role, "content": one.content} for one in TALK] if talk_tokens(opened) else []
+        talk = TALK if talk_tokens(opened) else []
         rows = prompts(opened)
         questions.append(
             {"directory": str(runs / name), "context": CONTEXT, "prompts": rows, "texts": TEXTS, "talk": talk}

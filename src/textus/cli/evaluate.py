@@ -59,7 +59,7 @@ def run(arguments: Sequence[str]) -> None:
         parts = evaluate_parts(opened, found, texts, by=options.by, split=options.split, config=config)
         values["parts"] = parts.as_dict()
         lines += ["", parts.report().text()]
-    looks.write_scores(options, found.scores, found.notes(), parts)
+    looks.write_scores(options, found, parts)
     show(options, "\n".join(lines), values)
 
 

@@ -14,8 +14,9 @@ from textus.errors import ConfigError
 if TYPE_CHECKING:
     from textus.checkpoint.checkpoint import Checkpoint
     from textus.corpus.config import CorpusConfig
+    from textus.evaluation.estimate import Evaluation
     from textus.evaluation.parts import Parts
-    from textus.report import Report, Score
+    from textus.report import Report
 
 LOOKS = ("context", "calibration", "surprise", "probe")
 """Options of which one is given at a time."""
@@ -114,21 +115,14 @@ def _probe(options: argparse.Namespace, opened: Checkpoint) -> None:
     _show(options, found.report(), found.as_dict())
 
 
-def write_scores(
-    options: argparse.Namespace, scores: Sequence[Score], notes: Sequence[str], parts: Parts | None
-) -> None:
+def write_scores(options: argparse.Namespace, found: Evaluation, parts: Parts | None) -> None:
     """Write the page of the scores where one is asked for."""
     if not options.report:
         return
-    from textus.report import Prose, Report, Section, Table
+    from textus.report import Report
 
-    rows = tuple((score.name.replace("_", " "), score.value, score.error, score.unit) for score in scores)
-    sections: list[tuple[str, Section]] = [
-        ("Scores", Table(("score", "value", "standard error", "unit"), rows)),
-        ("What a reader should know", Prose("\n".join(notes), verbatim=True)),
-        *(parts.report().sections if parts else ()),
-    ]
-    _write(options, Report(f"Evaluation of {Path(options.model).name}", tuple(sections)))
+    sections = (*found.report().sections, *(parts.report().sections if parts else ()))
+    _write(options, Report(f"Evaluation of {Path(options.model).name}", sections))
 
 
 def write_words(options: argparse.Namespace, words: str) -> None:

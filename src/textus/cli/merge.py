@@ -18,7 +18,7 @@ def run(arguments: Sequence[str]) -> None:
         description="Make one model of several that have one shape and one vocabulary, and measure it beside them.",
     )
     made.add_argument("models", nargs="+", help="model directories; one run under way stands for its checkpoints")
-    made.add_argument("-o", "--out", required=True, metavar="DIR", help="the new model's directory")
+    made.add_argument("-o", "--out", default="", metavar="DIR", help="the new model's directory; must be given")
     made.add_argument("--method", choices=METHODS, default="uniform", help="how (default: uniform, the mean)")
     made.add_argument("--weights", default="", metavar="A,B,...", help="linear: what each model counts")
     made.add_argument("--at", type=float, default=0.5, metavar="T", help="slerp: where between two models, 0 to 1")
@@ -26,6 +26,8 @@ def run(arguments: Sequence[str]) -> None:
     made.add_argument("--texts", nargs="+", default=[], metavar="PATH", help="measure all models on these texts")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parse(made, arguments)
+    if not options.out:
+        raise ConfigError("no directory for the new model", hint="textus merge A B -o runs/merged")
     weights = _numbers(options.weights)
     from textus.verbs.merge import merge
 

@@ -94,9 +94,8 @@ class Calibration:
             "as it should be": [(0.0, 0.0), (1.0, 1.0)],
         }
         chart = Chart(f"Reliability, {self.question}", "confidence", "accuracy", lines)
-        rows = tuple((score.name.replace("_", " "), score.value, score.error, score.unit) for score in self.scores)
         return [
-            (f"Calibration, {self.question}", Table(("score", "value", "standard error", "unit"), rows)),
+            (f"Calibration, {self.question}", Table.of_scores(self.scores)),
             ("What these mean", Prose(f"{self._verdict()}; {self.note}")),
             (f"Reliability, {self.question}", chart),
             ("Bins of equal mass", _table(self.equal_mass)),

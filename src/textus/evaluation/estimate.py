@@ -135,10 +135,9 @@ class Evaluation(Shown):
 
     def report(self) -> Report:
         """Tell the same for people."""
-        rows = tuple((one.name.replace("_", " "), one.value, one.error, one.unit) for one in self.scores)
         size = f"{self.documents:,} documents, {self.tokens:,} tokens, {self.num_bytes:,} bytes"
         notes = Prose("\n".join([size, *self.notes()]), verbatim=True)
-        return Report("Evaluation", (("Scores", Table(("score", "value", "±", "unit"), rows)), ("Of what", notes)))
+        return Report("Evaluation", (("Scores", Table.of_scores(self.scores)), ("What a reader should know", notes)))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields for JSON."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from textus.report import Table
+from textus.report import Score, Table
 
 LEAST_SHARE = 0.01
 """A language that fewer documents are in than this is not named in the card's head."""
@@ -174,8 +174,7 @@ def _scores(known: Known) -> str:
     scores = known.result.get("scores") or []
     if not scores:
         return ""
-    rows = tuple((score["name"].replace("_", " "), score["value"], score["error"], score["unit"]) for score in scores)
-    words = [Table(("score", "value", "standard error", "unit"), rows).markdown()]
+    words = [Table.of_scores(Score(**score) for score in scores).markdown()]
     names = {score["name"] for score in scores}
     beside = {name: value for name, value in (known.result.get("baselines") or {}).items() if name != "details"}
     if beside and names & {"bits_per_byte", "bits_per_byte_bound"}:

@@ -14,7 +14,7 @@ from textus.dataset.tokenize import Shards
 from textus.errors import ArtefactError
 from textus.model.leak import check_leaks
 from textus.objectives.causal import Causal
-from textus.report import Prose, Report, Section, Table
+from textus.report import Prose, Report, Score, Section, Table
 from textus.tokenizer.tokenizer import Tokenizer
 from textus.verbs.inspect_corpus import document_report, search_report
 from textus.verbs.inspect_examples import examples_report
@@ -136,6 +136,5 @@ def _model(place: Path) -> Report:
         sections.append((name, Table.of(found.get("facts", {}))))
     if (place / "result.json").is_file():
         result = storage.read_json(place / "result.json")
-        rows = tuple((s["name"], s["value"], s["error"], s["unit"]) for s in result["scores"])
-        sections.append(("Scores", Table(("score", "value", "standard error", "unit"), rows)))
+        sections.append(("Scores", Table.of_scores(Score(**score) for score in result["scores"])))
     return Report(place.name, tuple(sections))

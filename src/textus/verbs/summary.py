@@ -28,7 +28,7 @@ def summary(stages: Stages, plan: Plan, state: dict[str, Any], measures: Measure
     """Return the report of a run."""
     corpus = stages.corpus.report()
     sections: list[tuple[str, Section]] = [
-        ("Scores on the validation part", _scores(measures)),
+        ("Scores on the validation part", Table.of_scores(measures.scores)),
         ("What these mean", Prose(_meaning(measures))),
         ("Beside other models of the same text", _baselines(measures)),
         ("What the others had seen", Prose(_given(measures))),
@@ -40,11 +40,6 @@ def summary(stages: Stages, plan: Plan, state: dict[str, Any], measures: Measure
         ("Settings", Prose(settings_module.to_toml(stages.settings, explain=False), verbatim=True)),
     ]
     return Report(f"Textus run {stages.directory.name}", tuple(sections))
-
-
-def _scores(measures: Measures) -> Table:
-    rows = tuple((score.name.replace("_", " "), score.value, score.error, score.unit) for score in measures.scores)
-    return Table(("score", "value", "standard error", "unit"), rows)
 
 
 def _meaning(measures: Measures) -> str:
