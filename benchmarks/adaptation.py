@@ -1,9 +1,10 @@
 """Adapt a small model on a CPU: another text with and without replay, then answers, whole and with an adapter.
 
-    python benchmarks/adaptation.py SHARED --minutes 2 -o /tmp/adaptation [--only continue]
+    python benchmarks/adaptation.py SHARED --minutes 3 -o /tmp/adaptation [--only continue]
 
 SHARED holds the folders general, domain, sft and preference. Each step opens what is there already, so that they can be
-run one by one: base, continue, alone, scratch, instruct, lora, dpo. The last line is JSON.
+run one by one: base, continue (and with other shares of the old text: alone, quarter, half), scratch, vocabulary,
+instruct, lora, dpo, kto. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -24,10 +25,14 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shared", type=Path)
     parser.add_argument("--minutes", type=float, default=2.0, help="of training the base")
-    parser.add_argument("--adapt-minutes", type=float, default=1.0, help="of each adaptation")
-    parser.add_argument("--megabytes", type=float, default=8.0, help="of general text, and half of it of the domain")
+    parser.add_argument("--steps", type=int, default=250, help="of going on, and of learning from nothing beside it")
+    parser.add_argument("--instruct-steps", type=int, default=300)
+    parser.add_argument(
+        "--megabytes", type=float, default=8.0, help="of general text, and half of it of the domain, at most"
+    )
     parser.add_argument("--domain", default="us_dc_law")
-    parser.add_argument("--conversations", type=int, default=6000)
+    parser.add_argument("--conversations", type=float, default=6.0, help="megabytes of short ones")
+    parser.add_argument("--longest", type=int, default=600, help="characters of a conversation that is taken")
     parser.add_argument("--only", default="", help="one of the steps")
     parser.add_argument("-o", "--out", type=Path, required=True)
     return parser.parse_args()
@@ -77,16 +82,26 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     general = part(found(shared / "general", "val"), out / "general.jsonl", options.megabytes * 1e6)
     domain = part(found(shared / "domain", f"{options.domain}_val"), out / "domain.jsonl", options.megabytes * 5e5)
-    talks = part(shared / "sft" / "train.jsonl.zst", out / "talks.jsonl", options.conversations * 900.0)
+
+    def short(line: str) -> bool:
+        return sum(len(turn["content"]) for turn in json.loads(line)["messages"]) <= options.longest
+
+    # what the context cuts off would teach that answers do not end
+    talks = part(shared / "sft" / "train.jsonl.zst", out / "talks.jsonl", options.conversations * 1e6, short)
     pairs = part(shared / "preference" / "train.jsonl.zst", out / "pairs.jsonl", 3e6)
-    minutes, base = {"training.minutes": options.adapt_minutes}, out / "base"
+    unpaired = part(shared / "preference" / "kto_unpaired.jsonl.zst", out / "unpaired.jsonl", 3e6)
+    base, one = out / "base", {"training.threads": 1, "training.evaluate_every": 100}
     drop = {"corpus.deduplicate": "none"}
 
     def adapt(name: str, data: Path, method: str, start: Path = base, **changes: Any) -> dict[str, Any]:
-        settings = {**minutes, **{key.replace("__", "."): value for key, value in changes.items()}}
+        settings = {**one, **{key.replace("__", "."): value for key, value in changes.items()}}
         result = textus.adapt(start, data, method=method, out=out / name, settings=settings)
         return {**table(result), "seconds": round(result.facts["training"]["seconds"], 1)}
 
+    again = {"corpus__deduplicate": "none", "training__steps": options.steps, "training__batch_tokens": 2048}
+    shape = {f"model.{name}": size for name, size in (("context_length", 256), ("num_layers", 3), ("hidden_size", 96))}
+    shape |= {"training.batch_tokens": 2048}
+    chats = {"data__faulty": "skip", "answers": 64, "answer_tokens": 160, "training__steps": options.instruct_steps}
     steps: dict[str, Callable[[], dict[str, Any]]] = {
         "base": lambda: {
             score.name: round(score.value, 4)
@@ -94,17 +109,29 @@ def main() -> None:
                 general, out=base, settings={**drop, "training.minutes": options.minutes, "model.context_length": 256}
             ).scores
         },
-        "continue": lambda: adapt("continue", domain, "continue", corpus__deduplicate="none"),
-        "alone": lambda: adapt("alone", domain, "continue", corpus__deduplicate="none", replay__share=0.0),
+        "continue": lambda: adapt("continue", domain, "continue", **again),
+        "alone": lambda: adapt("alone", domain, "continue", **again, replay__share=0.0),
+        "quarter": lambda: adapt("quarter", domain, "continue", **again, replay__share=0.25),
+        "half": lambda: adapt("half", domain, "continue", **again, replay__share=0.5),
+        "vocabulary": lambda: adapt("vocabulary", domain, "continue", **again, vocabulary__add=500),
         "scratch": lambda: {
             score.name: round(score.value, 4)
             for score in textus.train(
-                domain, out=out / "scratch", settings={**drop, **minutes, "model.context_length": 256}
+                domain, out=out / "scratch", settings={**drop, **one, **shape, "training.steps": options.steps}
             ).scores
         },
-        "instruct": lambda: adapt("instruct", talks, "instruct", data__faulty="skip", answer_tokens=96),
-        "lora": lambda: adapt("lora", talks, "instruct", data__faulty="skip", answer_tokens=96, lora__rank=16),
+        "instruct": lambda: adapt("instruct", talks, "instruct", **chats),
+        "lora": lambda: adapt("lora", talks, "instruct", **chats, lora__rank=16),
         "dpo": lambda: adapt("dpo", pairs, "preference", out / "instruct", data__faulty="skip"),
+        "kto": lambda: adapt(
+            "kto",
+            unpaired,
+            "preference",
+            out / "instruct",
+            data__faulty="skip",
+            loss="kto",
+            data__validation_fraction=0.3,
+        ),
     }
     told: dict[str, Any] = {}
     for name, step in steps.items():

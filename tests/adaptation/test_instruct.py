@@ -65,7 +65,7 @@ def test_the_report_tells_of_before_and_after(place: Path, one_thread: None) -> 
     told = found.as_dict()
     before, after = scores(told["before"]), scores(told["scores"])
     assert after["held_out_loss"] < before["held_out_loss"] - 0.3
-    assert set(after) == {"held_out_loss", "end_rate", "repetition"}
+    assert set(after) == {"held_out_loss", "end_rate", "well_formed", "repetition"}
     examples = told["examples"]
     assert (examples["conversations"], examples["turns"], examples["cut"]) == (40, 80, 0)
     assert 0 < examples["supervised_tokens"] < examples["tokens"]
@@ -191,6 +191,31 @@ def test_peft_opens_it_with_equal_logits_and_we_open_peft_s(place: Path, tmp_pat
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
 
 
+def test_rows_whose_length_is_learnt_are_peft_s_dora(place: Path, tmp_path: Path, one_thread: None) -> None:
+    peft = pytest.importorskip("peft", reason="peft is not installed")
+    transformers = pytest.importorskip("transformers")
+    settings = {**FAST, "lora.rank": 4, "lora.dora": True, "training.steps": 3}
+    textus.adapt(place / "base", place / "talk.jsonl", method="instruct", out=tmp_path / "dora", settings=settings)
+    adapter = tmp_path / "dora" / "adapter"
+    assert json.loads((adapter / "adapter_config.json").read_text())["use_dora"] is True
+    base = transformers.AutoModelForCausalLM.from_pretrained(place / "base", dtype=torch.float32)
+    with pytest.warns(FutureWarning):
+        theirs = peft.PeftModel.from_pretrained(base, adapter).eval()
+    tokens = torch.arange(20).view(1, 20)
+    with torch.no_grad():
+        wanted = theirs(tokens).logits
+        ours = textus.load(place / "base", adapter=adapter).model(tokens).logits
+        joined = textus.load(tmp_path / "dora").model(tokens).logits
+        without = textus.load(place / "base").model(tokens).logits
+    torch.testing.assert_close(ours, wanted, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(joined, wanted, atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(ours, without, atol=1e-3)
+    theirs.save_pretrained(tmp_path / "theirs")
+    with torch.no_grad():
+        found = textus.load(place / "base", adapter=tmp_path / "theirs").model(tokens).logits
+    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
+
+
 def changed(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     path = folder / "adapter_config.json"
     values = json.loads(path.read_text())
@@ -202,7 +227,7 @@ def changed(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda values: values.update(use_dora=True), "use_dora is True, which is not read"),
+        (lambda values: values.update(use_dora=True), "wants a lora_magnitude_vector of"),
         (lambda values: values.update(peft_type="IA3"), "peft_type is 'IA3'"),
         (lambda values: values.update(modules_to_save=["lm_head"]), "modules_to_save"),
         (lambda values: values.update(r=8), "wants a lora_A of"),

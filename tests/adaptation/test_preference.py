@@ -13,9 +13,10 @@ import torch
 
 import textus
 from textus.adaptation.preference import scores
+from textus.adaptation.unpaired import scores as unpaired_scores
 from textus.dataset.examples import Gathered
 from textus.dataset.packing import Packed
-from textus.errors import CorpusError, InputError
+from textus.errors import ConfigError, CorpusError, InputError
 
 FAST: dict[str, Any] = {
     "training.steps": 4,
@@ -98,3 +99,60 @@ def test_what_tells_of_no_preference_is_refused(
     Path("bad.jsonl").write_text(json.dumps(pair))
     with pytest.raises(kind, match=words):
         textus.adapt(place / "base", "bad.jsonl", method="preference", out="out", settings=FAST)
+
+
+def labelled(count: int = 40) -> str:
+    rows = [
+        {"prompt": f"{n}?", "completion": "yes" if n % 2 else f"no {n % 3}", "label": bool(n % 2)} for n in range(count)
+    ]
+    return "\n".join(map(json.dumps, rows))
+
+
+def test_answers_with_a_label_are_told_apart(place: Path, tmp_path: Path, one_thread: None) -> None:
+    (tmp_path / "labels.jsonl").write_text(labelled())
+    settings = {**FAST, "loss": "kto", "training.steps": 8}
+    found = textus.adapt(
+        place / "base", tmp_path / "labels.jsonl", method="preference", out=tmp_path / "out", settings=settings
+    )
+    told = found.as_dict()
+    before, after = values(told["before"]), values(told["scores"])
+    assert (before["told_apart"], before["good_gain"], before["bad_gain"]) == (0.5, 0.0, 0.0)
+    assert after["told_apart"] > 0.9 and after["good_gain"] > after["bad_gain"]
+    assert (told["examples"]["answers"], told["examples"]["good_answers"]) == (40, 20)
+    first = json.loads((tmp_path / "out" / "metrics.jsonl").read_text().splitlines()[0])
+    assert first["loss"] == pytest.approx(0.5, abs=1e-4)  # at first it is the reference itself
+    again = textus.adapt(
+        place / "base", tmp_path / "labels.jsonl", method="preference", out=tmp_path / "out", settings=settings
+    )
+    assert again.as_dict() == told
+
+
+@pytest.mark.parametrize(
+    ("text", "loss", "kind", "words"),
+    [
+        (labelled(), "dpo", ConfigError, "an answer with a label, and loss=dpo learns from pairs"),
+        (labelled().replace("false", "true"), "kto", CorpusError, "all answers have the same label"),
+        (labelled().replace("false", '"bad"'), "kto", InputError, "`label` is 'bad', neither true nor false"),
+    ],
+)
+def test_answers_that_teach_nothing_are_refused(
+    place: Path, tmp_path: Path, text: str, loss: str, kind: type[Exception], words: str
+) -> None:
+    (tmp_path / "labels.jsonl").write_text(text)
+    settings = {**FAST, "loss": loss}
+    with pytest.raises(kind, match=words):
+        textus.adapt(
+            place / "base", tmp_path / "labels.jsonl", method="preference", out=tmp_path / "out", settings=settings
+        )
+
+
+def test_telling_apart_is_the_share_of_pairs_that_are_won() -> None:
+    gathered = Gathered(9)
+    for _ in range(8):
+        gathered.add([1, 2], [False, True])
+    packed = Packed(gathered.examples("validation"), 4, 0, together=2)
+    gain = np.array([3.0, 1.0, 2.0, 1.0])
+    found = unpaired_scores(np.repeat(gain, 2), np.zeros(8), np.array([True, False, False, True]), packed)
+    wanted = [(3, 1), (3, 2), (1, 1), (1, 2)]
+    assert found[0].value == sum(1.0 if up > down else 0.5 if up == down else 0.0 for up, down in wanted) / 4
+    assert (found[1].value, found[2].value) == (2.0, 1.5)

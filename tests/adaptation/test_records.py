@@ -32,7 +32,7 @@ def test_a_record_knows_its_line(tmp_path):
 
 BAD = {
     "a.jsonl": [("{", "a.jsonl:1: not valid JSON"), ("\n[1]", "a.jsonl:2: not a JSON object")],
-    "a.json": [("{}", "not a list"), ("[1]", "record 1 is not an object"), ("[", "not valid JSON")],
+    "a.json": [("7", "a.json:1: not a JSON object"), ("[1]", "record 1: not a JSON object"), ("[", "not valid JSON")],
     "a.csv": [("a,b\n1,2\n3\n", "a.csv:3: not 2 columns"), ("a,b\n1,2,3\n", "a.csv:2: not 2 columns")],
     "a.png": [("x", "a file of examples ends in")],
 }

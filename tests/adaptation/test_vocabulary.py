@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from textus.adaptation.vocabulary import begin_at_mean, grown
+from textus.adaptation.vocabulary import begin_at_mean, begin_at_parts, grown
 from textus.model.config import ModelConfig
 from textus.model.transformer import Transformer
 
@@ -43,3 +43,16 @@ def test_tokens_that_were_never_seen_begin_at_the_mean_of_the_others(tied: bool)
         weight = getattr(model, name).weight
         assert torch.equal(weight[rest], old[rest])
         torch.testing.assert_close(weight[[2, 3]], old[rest].mean(0).expand(2, 8))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@torch.no_grad()
+def test_new_tokens_begin_at_the_mean_of_their_parts(tied: bool) -> None:
+    model = grown(Transformer(replace(SHAPE, tied_embeddings=tied), seed=1), 22)
+    before = {name: getattr(model, name).weight.clone() for name in ("embedding", "head")}
+    begin_at_parts(model, 20, [(1, 2), (3, 3, 4)])
+    for name, old in before.items():
+        weight = getattr(model, name).weight
+        torch.testing.assert_close(weight[20], (old[1] + old[2]) / 2)
+        torch.testing.assert_close(weight[21], (2 * old[3] + old[4]) / 3)
+        assert torch.equal(weight[:20], old[:20])

@@ -7,6 +7,7 @@ import torch
 
 from textus.model.adapter import AdaptedLinear, Pair, TokenRows, adapted, add_rows, hear, matrices
 from textus.model.config import ModelConfig
+from textus.model.layers import Linear
 from textus.model.transformer import Transformer
 
 SHAPE = ModelConfig(
@@ -51,6 +52,26 @@ def test_it_adds_nothing_at_first_and_what_the_formula_says_later(model: Transfo
     expected = x @ matrix.weight.T + (x @ pair.down.weight.T @ pair.up.weight.T) * 2.0
     torch.testing.assert_close(matrix(x), expected)
     torch.testing.assert_close(pair.product(), pair.up.weight @ pair.down.weight * 2.0)
+
+
+def test_with_a_magnitude_each_row_has_the_length_that_was_learnt() -> None:
+    torch.manual_seed(3)
+    plain = Linear(6, 5)
+    torch.nn.init.normal_(plain.weight)
+    pair = Pair(6, 5, 2, 4.0, 0.0, dora=True)
+    pair.begin(torch.Generator().manual_seed(1), plain.weight)
+    matrix, x = AdaptedLinear(plain), torch.randn(3, 6)
+    matrix.adapters["one"], matrix.heard = pair, "one"
+    torch.testing.assert_close(matrix(x), plain(x))
+    assert pair.magnitude is not None
+    with torch.no_grad():
+        pair.up.weight.normal_()
+        pair.magnitude.weight.uniform_(1, 2)
+    whole = plain.weight + 2.0 * pair.up.weight @ pair.down.weight
+    whole = pair.magnitude.weight[:, None] * whole / whole.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(matrix(x), x @ whole.T)
+    torch.testing.assert_close(pair.sum(plain.weight), whole)
+    torch.testing.assert_close(whole.norm(dim=1), pair.magnitude.weight)
 
 
 def test_one_is_heard_at_a_time_or_none(model: Transformer) -> None:

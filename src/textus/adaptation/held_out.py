@@ -75,13 +75,18 @@ class Answers:
     """Whether it came to an end by itself."""
     repeated: tuple[float, ...]
     """Of each answer, the share of runs of four tokens that had come before in it."""
+    formed: tuple[bool, ...]
+    """Whether it is one turn as the template has it: it ends, says something, and opens no other turn."""
 
     def scores(self, tokenizer: str, data: str) -> tuple[Score, ...]:
         """Return the rates with their standard errors."""
-        rows = {"end_rate": [float(one) for one in self.ended], "repetition": list(self.repeated)}
+        rows = {
+            "end_rate": ([float(one) for one in self.ended], "share of answers"),
+            "well_formed": ([float(one) for one in self.formed], "share of answers"),
+            "repetition": (list(self.repeated), "share of runs"),
+        }
         return tuple(
-            Score(name, *_mean(values), "share of answers" if name == "end_rate" else "share of runs", tokenizer, data)
-            for name, values in rows.items()
+            Score(name, *mean_and_error(values), unit, tokenizer, data) for name, (values, unit) in rows.items()
         )
 
 
@@ -94,7 +99,8 @@ def answers(
     progress: Progress = SILENT,
 ) -> Answers:
     """Let a model answer each of these prompts; what the template ends an answer with ends it."""
-    texts, ended, repeated = [], [], []
+    texts, ended, repeated, formed = [], [], [], []
+    special = opened.tokenizer.special
     strategy = strategy_of(sampling, opened.tokenizer)
     with progress.task("answers", len(questions), "answers") as task:
         for number, question in enumerate(questions):
@@ -111,9 +117,11 @@ def answers(
             over = done.finish_reason in ("end", "stop")
             texts.append(done.text)
             ended.append(over)
-            repeated.append(repetition(done.tokens[:-1] if over else done.tokens))
+            said = done.tokens[:-1] if done.finish_reason == "stop" else done.tokens
+            repeated.append(repetition(said))
+            formed.append(over and bool(done.text.strip()) and special.isdisjoint(said))
             task.advance(1)
-    return Answers(tuple(texts), tuple(ended), tuple(repeated))
+    return Answers(tuple(texts), tuple(ended), tuple(repeated), tuple(formed))
 
 
 def repetition(tokens: Sequence[int]) -> float:
@@ -126,7 +134,8 @@ def repetition(tokens: Sequence[int]) -> float:
     return 1 - len(set(runs)) / len(runs) if runs else 0.0
 
 
-def _mean(values: Sequence[float]) -> tuple[float, float]:
+def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and its standard error."""
     if not values:
         return math.nan, 0.0
     return float(np.mean(values)), float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0

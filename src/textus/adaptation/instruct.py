@@ -25,6 +25,8 @@ from textus.progress import Progress
 from textus.report import Prose, Report, Score, Section, Table
 from textus.training import machine
 
+_VERSION = 2
+"""Raised whenever answers are measured otherwise, so that kept measures are made again."""
 _SHOWN = 3
 _QUESTIONS = 256
 """So many held-out conversations are kept as questions, at most."""
@@ -51,7 +53,7 @@ def instruct(job: Job) -> Adapted:
         lora=settings.lora,
         sampling=settings.sampling,
     )
-    asked = [built.key, settings.answers, settings.answer_tokens, fingerprint.of_value(settings.sampling)]
+    asked = [_VERSION, built.key, settings.answers, settings.answer_tokens, fingerprint.of_value(settings.sampling)]
     measure = _Measure(base, tuning.validation, _questions(built, base, settings), settings, job.progress)
     before = kept_or_made(
         job.directory / "before.json",
@@ -145,7 +147,7 @@ class _Measure:
     def of(self, opened: Checkpoint) -> dict[str, Any]:
         """Measure a model."""
         loss = held_out_loss(opened.model, self.validation, self.progress)
-        said = Answers((), (), ())
+        said = Answers((), (), (), ())
         if self.questions:
             sampling, most = self.settings.sampling, self.settings.answer_tokens
             said = answers(opened, self.base.turns, self.questions, sampling, most, self.progress)

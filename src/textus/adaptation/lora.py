@@ -23,6 +23,8 @@ CONFIG, WEIGHTS, ORIGIN = "adapter_config.json", "adapter_model.safetensors", "p
 _PREFIX = "base_model.model."
 _ROWS = "token_adapter.trainable_tokens_delta"
 """Where PEFT keeps the rows of single tokens."""
+_MAGNITUDE = "lora_magnitude_vector"
+"""Where it keeps what DoRA learns of each row."""
 MINE = "mine"
 """The name under which an adapter is trained."""
 
@@ -41,8 +43,9 @@ def attach(model: Transformer, config: LoraConfig, seed: int, tokens: Sequence[i
     model.requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
     for owner, last, _, plain in matrices(model, config.targets):
-        pair = Pair(plain.in_features, plain.out_features, config.rank, config.scale, config.dropout)
-        pair.begin(generator)
+        sizes = plain.in_features, plain.out_features, config.rank
+        pair = Pair(*sizes, config.scale, config.dropout, dora=config.dora)
+        pair.begin(generator, plain.weight)
         put(owner, last, plain, MINE, pair.to(plain.weight.device))
     hear(model, MINE)
     for weight in _tables(model) if tokens else ():
@@ -86,8 +89,7 @@ def merged(model: Transformer) -> Transformer:
         if matrix.heard:
             pair = matrix.adapters[matrix.heard]
             assert isinstance(pair, Pair)
-            whole = matrix.weight.float() + pair.product()
-            state[f"{name}.weight"] = whole.to(matrix.weight.dtype)
+            state[f"{name}.weight"] = pair.sum(matrix.weight).to(matrix.weight.dtype)
     with torch.device("meta"):
         plain = Transformer(model.config)
     plain.load_state_dict({name: value.clone() for name, value in state.items()}, assign=True)
@@ -121,6 +123,8 @@ def save(
         targets.add(place.rpartition(".")[2])
         for part, weight in (("lora_A", pair.down.weight), ("lora_B", pair.up.weight)):
             weights[f"{_PREFIX}{place}.{part}.weight"] = weight.detach().cpu().contiguous()
+        if pair.magnitude is not None:
+            weights[f"{_PREFIX}{place}.{_MAGNITUDE}"] = pair.magnitude.weight.detach().cpu().contiguous()
     values: dict[str, Any] = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -133,7 +137,7 @@ def save(
         "fan_in_fan_out": False,
         "inference_mode": True,
         "use_rslora": False,
-        "use_dora": False,
+        "use_dora": config.dora,
     }
     if tokens:
         table = theirs["embedding.weight"].removesuffix(".weight")
@@ -161,6 +165,7 @@ class _Read:
     alpha: float
     weights: dict[str, Tensor]
     rows: dict[str, Any]
+    dora: bool
 
 
 @torch.no_grad()
@@ -178,7 +183,7 @@ def load(model: Transformer, directory: Path, name: str, base: str = "") -> None
         ours = names.get(f"{place}.weight", "").removesuffix(".weight")
         if key.endswith(_ROWS):
             add_rows(model, name, _rows(model, directory, key, weight, found.rows, names))
-        elif not ours or part not in ("lora_A", "lora_B"):
+        elif not ours or part not in ("lora_A", "lora_B", *([_MAGNITUDE] if found.dora else [])):
             raise _strange(directory, f"it changes {key.removeprefix(_PREFIX)}")
         else:
             pairs.setdefault(ours, {})[part] = weight
@@ -193,14 +198,20 @@ def _put_pair(
     owner, _, last = ours.rpartition(".")
     plain = model.get_submodule(ours)
     assert isinstance(plain, nn.Linear)
-    shapes = {"lora_A": (found.rank, plain.in_features), "lora_B": (plain.out_features, found.rank)}
+    shapes: dict[str, tuple[int, ...]] = {
+        "lora_A": (found.rank, plain.in_features),
+        "lora_B": (plain.out_features, found.rank),
+        **({_MAGNITUDE: (plain.out_features,)} if found.dora else {}),
+    }
     for part, shape in shapes.items():
         if part not in parts or parts[part].shape != shape:
             has = list(parts[part].shape) if part in parts else "nothing"
             raise _strange(directory, f"{ours} wants a {part} of {list(shape)}, and it holds {has}")
-    pair = Pair(plain.in_features, plain.out_features, found.rank, found.alpha, 0.0)
+    pair = Pair(plain.in_features, plain.out_features, found.rank, found.alpha, 0.0, dora=found.dora)
     pair.down.weight.copy_(parts["lora_A"])
     pair.up.weight.copy_(parts["lora_B"])
+    if pair.magnitude is not None:
+        pair.magnitude.weight.copy_(parts[_MAGNITUDE])
     put(model.get_submodule(owner), last, plain, name, pair.to(plain.weight).eval())
 
 
@@ -228,7 +239,6 @@ def _read(directory: Path, base: str) -> _Read:
     values = storage.read_json(directory / CONFIG, CheckpointError)
     refused = {
         "peft_type": values.get("peft_type") != "LORA",
-        "use_dora": bool(values.get("use_dora")),
         "bias": values.get("bias", "none") != "none",
         "modules_to_save": bool(values.get("modules_to_save")),
         "rank_pattern": bool(values.get("rank_pattern")),
@@ -255,7 +265,8 @@ def _read(directory: Path, base: str) -> _Read:
         raise CheckpointError(f"{directory / CONFIG}: r is {rank!r}, lora_alpha {alpha!r}", hint="restore the file")
     scaled = float(alpha) * (rank**0.5 if values.get("use_rslora") else 1.0)
     rows = values.get("trainable_token_indices") or {}
-    return _Read(rank, scaled, weights, rows if isinstance(rows, dict) else {"embed_tokens": rows})
+    named = rows if isinstance(rows, dict) else {"embed_tokens": rows}
+    return _Read(rank, scaled, weights, named, bool(values.get("use_dora")))
 
 
 def _strange(directory: Path, what: str) -> CheckpointError:

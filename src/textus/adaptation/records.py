@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from textus.corpus.compression import InputFile
-from textus.corpus.objects import object_at
+from textus.dataset.records import Record as Plain
+from textus.dataset.records import read
 from textus.errors import CorpusError, InputError
 
 LINES = (".jsonl", ".ndjson")
@@ -21,13 +20,8 @@ RECORDS = (*LINES, ".json", *_TABLES)
 _MOST_BYTES = 4 << 30
 
 
-@dataclass(frozen=True)
-class Record:
-    """One example as it stands in a file."""
-
-    place: str
-    """`file:line`."""
-    values: dict[str, Any]
+class Record(Plain):
+    """One example as it stands in a file, asked for its columns."""
 
     def text(self, column: str, setting: str) -> str:
         """Return a text; raise `InputError` where it is none, with the setting that names the column."""
@@ -78,16 +72,11 @@ def files(inputs: Sequence[Path | str], endings: Sequence[str]) -> list[Path]:
 
 def records(path: Path) -> Iterator[Record]:
     """Yield the records of a file; raise `InputError` with the line that is wrong."""
-    kind, lines = suffix(path), read_lines(path)
+    kind = suffix(path)
     if kind in _TABLES:
-        yield from _rows(path, lines, _TABLES[kind])
-    elif kind == ".json":
-        yield from _list(path, "\n".join(lines))
-    elif kind in LINES:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                place = f"{path}:{number}"
-                yield Record(place, object_at(place, line, "each line is one JSON object"))
+        yield from _rows(path, read_lines(path), _TABLES[kind])
+    elif kind in (*LINES, ".json"):
+        yield from (Record(one.place, one.values) for one in read(path))
     else:
         raise InputError(
             f"{path}: a file of examples ends in {', '.join(RECORDS)}", hint="write one JSON object a line: x.jsonl"
@@ -99,19 +88,6 @@ def some(found: list[Any], inputs: Sequence[Path | str]) -> list[Any]:
     if not found:
         raise CorpusError(f"{', '.join(map(str, inputs))}: no example in it", hint="give files with examples")
     return found
-
-
-def _list(path: Path, text: str) -> Iterator[Record]:
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not valid JSON: {error}", hint="it should hold a list of objects") from None
-    if not isinstance(values, list):
-        raise InputError(f"{path}: not a list", hint="it should hold a list of objects")
-    for number, value in enumerate(values, 1):
-        if not isinstance(value, dict):
-            raise InputError(f"{path}: record {number} is not an object", hint="it should hold a list of objects")
-        yield Record(f"{path}: record {number}", value)
 
 
 def _rows(path: Path, lines: list[str], delimiter: str) -> Iterator[Record]:

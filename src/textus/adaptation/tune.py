@@ -19,6 +19,7 @@ from textus.adaptation.settings import LoraConfig
 from textus.checkpoint.checkpoint import CONFIG, GENERATION, KIND, write_model
 from textus.checkpoint.provenance import provenance
 from textus.dataset.packing import Packed
+from textus.dataset.prompts import Prompts
 from textus.decoding.config import SamplingConfig
 from textus.errors import ConfigError, TextusError
 from textus.model.leak import check_leaks
@@ -45,8 +46,8 @@ class Tuning:
 
     job: Job
     base: Base
-    training: Packed
-    validation: Packed
+    training: Packed | Prompts
+    validation: Packed | Prompts
     objective: Objective
     epochs: float
     config: TrainConfig

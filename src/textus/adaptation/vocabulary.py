@@ -1,4 +1,4 @@
-"""A model's vocabulary, grown: new tokens begin at the mean of all others."""
+"""A model's vocabulary, grown: new tokens begin at the mean of all others, or of what stood in their place."""
 
 from __future__ import annotations
 
@@ -35,3 +35,14 @@ def begin_at_mean(model: Transformer, tokens: Sequence[int]) -> None:
     rest[list(tokens)] = False
     for weight in {id(weight): weight for weight in (model.embedding.weight, model.head.weight)}.values():
         weight[list(tokens)] = weight[rest].mean(0)
+
+
+@torch.no_grad()
+def begin_at_parts(model: Transformer, first: int, made_of: Sequence[Sequence[int]]) -> None:
+    """Put new tokens at the mean of the tokens that stood in their place, where they are read and where written.
+
+    The first of them has the number `first`; the rows must be there.
+    """
+    for weight in {id(weight): weight for weight in (model.embedding.weight, model.head.weight)}.values():
+        for token, parts in enumerate(made_of, first):
+            weight[token] = weight[list(parts)].mean(0)

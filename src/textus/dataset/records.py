@@ -15,7 +15,7 @@ from textus.errors import InputError
 
 ENDINGS = (".jsonl", ".ndjson", ".json")
 _BLOCK = 1 << 20
-_HINT = 'write one object a line, as {"messages": [...]}'
+_HINT = 'write one object a line, as {"messages": [...]}, or a list of them'
 
 
 @dataclass(frozen=True)

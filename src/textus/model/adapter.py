@@ -1,6 +1,9 @@
 """Adapters of low rank: a matrix that stays as it is, and beside it a thin pair that learns (LoRA, arXiv 2106.09685).
 
 `y = W x + alpha / rank * up(down(x))`. A matrix may carry several pairs by name, of which one is heard, or none.
+
+With a magnitude `m` (DoRA, Liu et al. 2024, arXiv 2402.09353) the length of each row of the sum is learnt by itself:
+`y = m / |V| V x` with `V = W + alpha / rank * up down`, row by row; the length `|V|` has no gradient (there, 4.3).
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from textus.model.layers import Linear
+from textus.model.layers import Linear, Scale
 
 Targets = Literal["all", "attention", "feed_forward"]
 MATRICES = {
@@ -30,19 +33,28 @@ INSIDE = ".adapters."
 class Pair(nn.Module):
     """Narrow to `rank` numbers and widen again; at first it adds nothing."""
 
-    def __init__(self, inputs: int, outputs: int, rank: int, alpha: float, dropout: float) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, rank: int, alpha: float, dropout: float, *, dora: bool = False
+    ) -> None:
         super().__init__()
         self.down = Linear(inputs, rank)
         self.up = Linear(rank, outputs)
         self.scale = alpha / rank
         self.dropout = dropout
+        self.magnitude = Scale(outputs) if dora else None
 
     @torch.no_grad()
-    def begin(self, generator: torch.Generator) -> None:
-        """Draw `down` as PEFT does, even within `1 / sqrt(inputs)`, and let `up` be zero."""
+    def begin(self, generator: torch.Generator, weight: Float[Tensor, "outputs inputs"] | None = None) -> None:
+        """Draw `down` as PEFT does, even within `1 / sqrt(inputs)`, and let `up` be zero.
+
+        A magnitude begins as the lengths of the rows of `weight`, the matrix beside which the pair will stand.
+        """
         bound = 1 / math.sqrt(self.down.in_features)
         self.down.weight.copy_(torch.empty(self.down.weight.shape).uniform_(-bound, bound, generator=generator))
         self.up.weight.zero_()
+        if self.magnitude is not None:
+            assert weight is not None, "a magnitude begins as that of a matrix"
+            self.magnitude.weight.copy_(weight.float().norm(dim=1))
 
     def forward(self, x: Float[Tensor, "*rows inputs"]) -> Float[Tensor, "*rows outputs"]:
         """Return what is added to the matrix's product."""
@@ -54,6 +66,20 @@ class Pair(nn.Module):
     def product(self) -> Float[Tensor, "outputs inputs"]:
         """Return the matrix that it stands for, in float32."""
         return self.up.weight.float() @ self.down.weight.float() * self.scale
+
+    def sum(self, weight: Float[Tensor, "outputs inputs"]) -> Float[Tensor, "outputs inputs"]:
+        """Return what becomes of a matrix that takes the pair up, in float32."""
+        whole: Tensor = weight.float() + self.product()
+        if self.magnitude is not None:
+            whole = whole * self.stretch(weight).unsqueeze(1)
+        return whole
+
+    def stretch(self, weight: Float[Tensor, "outputs inputs"]) -> Float[Tensor, " outputs"]:
+        """Return by what each row of the sum is multiplied to have the length that was learnt."""
+        assert self.magnitude is not None
+        lengths: Tensor = (weight.float() + self.product()).norm(dim=1).detach()
+        found: Tensor = self.magnitude.weight.float() / lengths
+        return found
 
 
 class AdaptedLinear(Linear):
@@ -69,8 +95,19 @@ class AdaptedLinear(Linear):
 
     def forward(self, x: Float[Tensor, "*rows inputs"]) -> Float[Tensor, "*rows outputs"]:
         """Return the product, and what the adapter adds."""
-        product = functional.linear(x, self.weight, self.bias)
-        return product + self.adapters[self.heard](x) if self.heard else product
+        if not self.heard:
+            return functional.linear(x, self.weight, self.bias)
+        pair = self.adapters[self.heard]
+        assert isinstance(pair, Pair)
+        if pair.magnitude is None:
+            return functional.linear(x, self.weight, self.bias) + pair(x)
+        product = functional.linear(x, self.weight)
+        stretch, dropped = pair.stretch(self.weight).to(product.dtype), product
+        if pair.dropout and self.training:  # as PEFT has it, the product itself is of all of `x`
+            x = functional.dropout(x, pair.dropout)
+            dropped = functional.linear(x, self.weight)
+        product = product + (stretch - 1) * dropped + stretch * pair.scale * pair.up(pair.down(x))
+        return product if self.bias is None else product + self.bias.to(product.dtype)
 
 
 def matrices(model: nn.Module, targets: Targets) -> Iterator[tuple[nn.Module, str, str, Linear]]:

@@ -46,6 +46,18 @@ class Bias(nn.Module):
         return x + self.weight.to(x.dtype)
 
 
+class Scale(nn.Module):
+    """Multiply each column by a number."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+
+    def forward(self, x: Float[Tensor, "*rows size"]) -> Float[Tensor, "*rows size"]:
+        """Return the products in the format of `x`."""
+        return x * self.weight.to(x.dtype)
+
+
 class RMSNorm(nn.Module):
     """Divide by the root mean square and scale, in float32."""
 
@@ -103,7 +115,7 @@ def joined(x: Float[Tensor, "*rows inputs"], matrices: Sequence[nn.Module]) -> F
 
 def role(module: nn.Module, name: str = "weight") -> Role:
     """Say what a parameter of a module is for; a bias counts as a norm, and the head is told apart by its owner."""
-    if name == "bias" or isinstance(module, RMSNorm | LayerNorm | Bias):
+    if name == "bias" or isinstance(module, RMSNorm | LayerNorm | Bias | Scale):
         return "norm"
     if isinstance(module, Embedding):
         return "embedding"

@@ -15,8 +15,8 @@ _LOGITS = {"cpu": 2**22, "gpu": 2**27}
 """So many logits exist at a time, at most."""
 
 
-def label_logprobs(model: Transformer, batch: Batch) -> Float[Tensor, "batch time"]:
-    """Return ln p of each label, in float32, and 0 where nothing is asked.
+def label_logprobs(model: Transformer, batch: Batch, temperature: float = 1.0) -> Float[Tensor, "batch time"]:
+    """Return ln p of each label, in float32, and 0 where nothing is asked; `temperature` divides the logits.
 
     Logits are made for a few positions at a time, and again in the backward pass, so that memory does not grow with
     positions x vocabulary.
@@ -28,7 +28,7 @@ def label_logprobs(model: Transformer, batch: Batch) -> Float[Tensor, "batch tim
     most = _LOGITS["cpu" if hidden.device.type == "cpu" else "gpu"]
     size = max(64, most // model.config.vocab_size)
     parts = [
-        checkpoint(_logprobs, part, model.head.weight, target, use_reentrant=False)
+        checkpoint(_logprobs, part, model.head.weight, target, temperature, use_reentrant=False)
         for part, target in zip(torch.split(hidden, size), torch.split(wanted, size), strict=True)
     ]
     found = torch.zeros(len(labels), dtype=torch.float32, device=hidden.device)
@@ -36,7 +36,10 @@ def label_logprobs(model: Transformer, batch: Batch) -> Float[Tensor, "batch tim
 
 
 def _logprobs(
-    hidden: Float[Tensor, "rows hidden"], weight: Float[Tensor, "vocab hidden"], labels: Int[Tensor, " rows"]
+    hidden: Float[Tensor, "rows hidden"],
+    weight: Float[Tensor, "vocab hidden"],
+    labels: Int[Tensor, " rows"],
+    temperature: float,
 ) -> Float[Tensor, " rows"]:
-    logits = functional.linear(hidden, weight.to(hidden.dtype)).float()
+    logits = functional.linear(hidden, weight.to(hidden.dtype)).float() / temperature
     return logits.gather(1, labels.unsqueeze(1)).squeeze(1) - logits.logsumexp(1)

@@ -10,7 +10,7 @@ the smaller number comes first, then the one whose right token has. The merges a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 
 import numpy as np
@@ -27,6 +27,8 @@ _MANY = 128
 Numbers = npt.NDArray[np.int64]
 Positions = npt.NDArray[np.int32]
 Pair = tuple[int, int]
+Merge = tuple[int, int, int]
+"""A pair, and the token that it becomes."""
 
 
 def learn_merges(
@@ -48,6 +50,35 @@ def learn_merges(
         text.merge(*pair, first + len(merges))
         merges.append(pair)
     return merges
+
+
+def learn_more(
+    words: Iterable[bytes],
+    counts: Sequence[int],
+    byte_tokens: Sequence[int],
+    known: Iterable[Merge],
+    first: int,
+    least_count: int,
+    wanted: Callable[[int, int], bool],
+) -> Iterator[tuple[Merge, int]]:
+    """Yield merges that follow those that are known, each with how often it was made; `first` numbers their tokens.
+
+    A pair that is not `wanted` when it comes up is left as it is.
+
+    >>> found = learn_more([b"abab", b"abc"], [2, 1], range(256), [(97, 98, 300)], 400, 1, lambda left, right: True)
+    >>> list(found)
+    [((300, 300, 400), 2), ((300, 99, 401), 1)]
+    """
+    text = _Text(words, counts, byte_tokens, 1)  # a known merge is made however seldom its pair occurs
+    for left, right, token in known:
+        if text.holds(left, right):
+            text.merge(left, right, token)
+    token = first
+    while (pair := text.next_pair()) is not None and (count := text.count(*pair)) >= least_count:
+        if wanted(*pair):
+            text.merge(*pair, token)
+            yield (*pair, token), count
+            token += 1
 
 
 class _Text:
@@ -85,7 +116,9 @@ class _Text:
         while self._heap:
             entry = heappop(self._heap)
             pair, stored = entry & ((1 << 2 * _BITS) - 1), -(entry >> 2 * _BITS)
-            count = self._counts[pair]
+            count = self._counts.get(pair)
+            if count is None:  # it was merged without being asked for
+                continue
             if count == stored:
                 return pair >> _BITS, pair & _MASK
             if count >= self._least:
@@ -93,6 +126,14 @@ class _Text:
             else:
                 del self._counts[pair], self._places[pair]
         return None
+
+    def holds(self, left: int, right: int) -> bool:
+        """Tell whether a pair stands anywhere."""
+        return self.count(left, right) > 0
+
+    def count(self, left: int, right: int) -> int:
+        """Return how often a pair occurs."""
+        return self._counts.get(left << _BITS | right, 0)
 
     def merge(self, left: int, right: int, new: int) -> None:
         """Put `new` wherever `left` and `right` stand side by side."""

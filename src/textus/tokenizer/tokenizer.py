@@ -97,6 +97,15 @@ class Tokenizer:
         self._beside.write(directory, settings, self.stops)
 
     @property
+    def content(self) -> str:
+        """Return the text of `tokenizer.json`."""
+        return self._content
+
+    def with_content(self, content: str) -> Tokenizer:
+        """Return a tokenizer of another content, with what its directory says beside it."""
+        return Tokenizer(content, self._beside)
+
+    @property
     def vocab_size(self) -> int:
         """Count all tokens, special ones included; ids run from 0 to this, excluded."""
         return len(self._bytes)

@@ -69,6 +69,9 @@ class Monitor:
             if not math.isfinite(value):
                 self.bad_row += 1
                 return Verdict("non-finite", f"{name} is {value}")
+        if not gradient_norm:  # nothing was to be learnt, which says nothing of how large a gradient is
+            self.bad_row = 0
+            return Verdict("ok")
         self.entered = True
         self.losses.append(min(loss, limits[0]))
         self.norms.append(min(gradient_norm, limits[1]))

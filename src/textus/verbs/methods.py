@@ -50,9 +50,14 @@ METHODS = {
         "textus.adaptation.instruct:instruct",
     ),
     "preference": Method(
-        "the better of two answers",
+        "the better of two answers, or which answers are good",
         "textus.adaptation.settings:PreferenceSettings",
-        "textus.adaptation.preference:preference",
+        "textus.adaptation.unpaired:prefer",
+    ),
+    "grpo": Method(
+        "answers that a check finds right, by its own attempts",
+        "textus.adaptation.settings:GrpoSettings",
+        "textus.adaptation.reinforce:grpo",
     ),
     "classify": Method(
         "a label, or several, for each text or pair of texts",
