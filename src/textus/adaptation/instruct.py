@@ -42,11 +42,12 @@ def instruct(job: Job) -> Adapted:
     )
     context, seed = base.opened.config.context_length, settings.training.seed
     training = Packed(built.part("train"), context, seed)
+    validation = Packed(built.part("validation"), context, seed, ordered=True)
     tuning = Tuning(
         job=job,
         base=base,
         training=training,
-        validation=Packed(built.part("validation"), context, seed, ordered=True),
+        validation=validation,
         objective=Instruction(settings.supervised, settings.noise),
         epochs=settings.epochs,
         config=settings.training,
@@ -54,7 +55,7 @@ def instruct(job: Job) -> Adapted:
         sampling=settings.sampling,
     )
     asked = [_VERSION, built.key, settings.answers, settings.answer_tokens, fingerprint.of_value(settings.sampling)]
-    measure = _Measure(base, tuning.validation, _questions(built, base, settings), settings, job.progress)
+    measure = _Measure(base, validation, _questions(built, base, settings), settings, job.progress)
     before = kept_or_made(
         job.directory / "before.json",
         fingerprint.of_value([base.fingerprint, *asked]),

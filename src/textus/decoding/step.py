@@ -65,7 +65,7 @@ class Drawn:
             return self
         likeliest = self.likeliest and tuple(part.to("cpu", non_blocking=True) for part in self.likeliest)
         tokens, logprobs = (part.to("cpu", non_blocking=True) for part in (self.tokens, self.logprobs))
-        arrival = torch.cuda.Event()
+        arrival = torch.cuda.Event()  # type: ignore[no-untyped-call]
         arrival.record()
         return Drawn(tokens, logprobs, (likeliest[0], likeliest[1]) if likeliest else None, self.logits, arrival)
 

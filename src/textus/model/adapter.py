@@ -100,8 +100,9 @@ class AdaptedLinear(Linear):
         pair = self.adapters[self.heard]
         assert isinstance(pair, Pair)
         if pair.magnitude is None:
-            return functional.linear(x, self.weight, self.bias) + pair(x)
-        product = functional.linear(x, self.weight)
+            added: Tensor = functional.linear(x, self.weight, self.bias) + pair(x)
+            return added
+        product: Tensor = functional.linear(x, self.weight)
         stretch, dropped = pair.stretch(self.weight).to(product.dtype), product
         if pair.dropout and self.training:  # as PEFT has it, the product itself is of all of `x`
             x = functional.dropout(x, pair.dropout)

@@ -58,7 +58,7 @@ def extended(tokenizer: Tokenizer, texts: Iterable[str], most: int, least_saving
     counts = _words(tokenizer.content, texts)
     byte_tokens = [vocabulary[character] for character, _ in sorted(BYTES.items(), key=lambda item: item[1])]
     names = {token: name for name, token in vocabulary.items()}
-    made_of = {token: (token,) for token in names}
+    made_of: dict[int, tuple[int, ...]] = {token: (token,) for token in names}
     merges, saved = _Names(names, made_of), []
     learnt = learn_more(
         list(counts), list(counts.values()), byte_tokens, known, tokenizer.vocab_size, least_saving, merges.is_new

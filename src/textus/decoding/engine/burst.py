@@ -32,7 +32,7 @@ class Burst:
         self._entries: deque[Entry] | None = None
         self._event: torch.cuda.Event | None = None
         if tokens.is_cuda:
-            self._event = torch.cuda.Event()
+            self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
             self._event.record()
 
     @classmethod
