@@ -51,6 +51,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--optimizer", default="adamw")
     parser.add_argument("--parallel", default="ddp", choices=("ddp", "fsdp"))
+    parser.add_argument("--same", action="store_true", help="let one device take the steps of all, to compare losses")
     return parser.parse_args()
 
 
@@ -94,6 +95,8 @@ def main() -> None:
     with joined() as ranks:
         alone = ranks.first(lambda: measured(options, split, Ranks()))
         together = measured(options, split, ranks)
+        whole = argparse.Namespace(**vars(options) | {"batch": options.batch * ranks.world, "micro": options.batch})
+        same = ranks.first(lambda: measured(whole, split, Ranks()) if options.same else None)
     if not ranks.leads:
         return
     cuda = torch.cuda.is_available()
@@ -110,6 +113,7 @@ def main() -> None:
                 "tokens_per_step": options.batch * ranks.world,
                 "alone": alone,
                 "together": together,
+                "same_alone": same,
                 "efficiency_percent": 100 * together["tokens_per_second"] / alone["tokens_per_second"] / ranks.world,
             }
         )

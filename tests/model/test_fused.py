@@ -8,7 +8,7 @@ if not torch.cuda.is_available():
 
 from textus.model import fused
 from textus.model.attention import attend, document_bias
-from textus.model.kernels import document_starts, swiglu
+from textus.model.kernels import document_spans, swiglu
 from textus.model.rotary import angles, frequencies, rotate
 
 
@@ -31,7 +31,7 @@ def test_packed_attention_is_that_with_a_mask(causal, heads, groups, size):
     documents, slope = _documents(rows, time), torch.randn(rows, time, heads * size, device="cuda")
     inputs = [part.requires_grad_() for part in (joined, *norms)]
     rotation = angles(frequencies(size, 1e4), time, "cuda")
-    got = fused.attend(*inputs, *rotation, document_starts(documents).cuda(), heads, causal, 1e-6)[0]
+    got = fused.attend(*inputs, *rotation, document_spans(documents).cuda(), heads, causal, 1e-6)[0]
     ours = torch.autograd.grad(got, inputs, slope.bfloat16())
     exact = [part.detach().double().requires_grad_() for part in inputs]
     parts = exact[0].unflatten(-1, (-1, size)).split([heads, groups, groups], 2)
@@ -49,14 +49,14 @@ def test_packed_attention_is_that_with_a_mask(causal, heads, groups, size):
 
 def test_nothing_is_seen_of_other_documents_or_of_later_tokens():
     documents = _documents(2, 256)
-    rotation, starts = angles(frequencies(64, 1e4), 256, "cuda"), document_starts(documents).cuda()
+    rotation, spans = angles(frequencies(64, 1e4), 256, "cuda"), document_spans(documents).cuda()
     norms = [torch.ones(64, device="cuda")] * 2
     joined = torch.randn(2, 256, 3 * 64, device="cuda", dtype=torch.bfloat16)
-    before = fused.attend(joined, *norms, *rotation, starts, 1, True, 1e-6)[0]
+    before = fused.attend(joined, *norms, *rotation, spans, 1, True, 1e-6)[0]
     for at in (0, 100, 255):
         other = joined.clone()
         other[0, at] += 1
-        after = fused.attend(other, *norms, *rotation, starts, 1, True, 1e-6)[0]
+        after = fused.attend(other, *norms, *rotation, spans, 1, True, 1e-6)[0]
         changed = (after != before).any(-1).cpu()
         may = torch.zeros_like(changed)
         may[0] = (documents[0] == documents[0, at]) & (torch.arange(256) >= at)

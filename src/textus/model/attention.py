@@ -31,9 +31,9 @@ class Sight(NamedTuple):
     bias: Bias | None
     """None: whatever `causal` lets it see."""
     causal: bool
-    """No query sees a key after it, with or without a `bias` or `starts` that say more."""
-    starts: kernels.Starts | None = None
-    """In place of a `bias`: where documents begin, for a kernel that needs no mask."""
+    """No query sees a key after it, with or without a `bias` or `spans` that say more."""
+    spans: kernels.Spans | None = None
+    """In place of a `bias`: where documents begin and end, for a kernel that needs no mask."""
 
 
 class Attention(nn.Module):
@@ -63,10 +63,10 @@ class Attention(nn.Module):
     ) -> Float[Tensor, "batch time hidden"]:
         """Return what each position gathers from those it sees."""
         parts = self.query, self.key, self.value
-        if sight.starts is not None:
+        if sight.spans is not None:
             norms, epsilon = (self.query_norm.weight, self.key_norm.weight), self.query_norm.epsilon
             mixed = kernels.packed_attention(
-                joined(x, parts), norms, rotation, sight.starts, self.num_heads, sight.causal, epsilon
+                joined(x, parts), norms, rotation, sight.spans, self.num_heads, sight.causal, epsilon
             )
         else:
             query, key, value = (part(x).unflatten(-1, (-1, self.head_size)) for part in parts)

@@ -17,6 +17,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from textus.model import packed
+
 _TOKENS = 64
 """Tokens of one head that a program turns."""
 _COLUMNS = 1024
@@ -62,14 +64,14 @@ def attend(
     key_weight: Tensor,
     cosine: Tensor,
     sine: Tensor,
-    starts: Tensor,
+    spans: Tensor,
     heads: int,
     causal: bool,
     epsilon: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Norm and turn the queries and keys in `joined` (queries, keys, values of each token), and attend in documents.
 
-    Return what each position gathers, the log of each query's sum, and the queries and keys attended with.
+    Return what each position gathers, the logarithm of each query's sum, and the queries and keys attended with.
     """
     batch, time, width = joined.shape
     size = query_weight.shape[0]
@@ -83,15 +85,13 @@ def attend(
         HALF=size // 2, TOKENS=_TOKENS,
     )  # fmt: skip
     value = joined.view(batch * time, all_heads, size)[:, heads + groups :]
-    mixed, masses, *_ = torch.ops.aten._flash_attention_forward(
-        query, key, value, starts, starts, time, time, 0.0, causal, False
-    )
+    mixed, masses = packed.attend(query, key, value, *spans, causal)
     return mixed.view(batch, time, heads * size), masses, query, key
 
 
 @attend.register_fake
 def _(
-    joined: Tensor, query_weight: Tensor, key_weight: Tensor, cosine: Tensor, sine: Tensor, starts: Tensor,
+    joined: Tensor, query_weight: Tensor, key_weight: Tensor, cosine: Tensor, sine: Tensor, spans: Tensor,
     heads: int, causal: bool, epsilon: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     batch, time, width = joined.shape
@@ -113,7 +113,7 @@ def _attend_gradient(
     key_weight: Tensor,
     cosine: Tensor,
     sine: Tensor,
-    starts: Tensor,
+    spans: Tensor,
     mixed: Tensor,
     masses: Tensor,
     query: Tensor,
@@ -121,19 +121,18 @@ def _attend_gradient(
     causal: bool,
     epsilon: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    _, time, width = joined.shape
+    time = joined.shape[1]
     (tokens, heads, size), groups = query.shape, key.shape[1]
-    value = joined.view(tokens, width // size, size)[:, heads + groups :]
-    unused = torch.zeros(2, dtype=torch.uint64, device=grad.device)
-    slopes = torch.ops.aten._flash_attention_backward(
-        grad.contiguous().view(query.shape), query, key, value, mixed.view(query.shape), masses, starts, starts,
-        time, time, 0.0, causal, unused, unused,
-    )  # fmt: skip
     out = torch.empty_like(joined)
+    value, value_slope = (part.view(tokens, -1, size)[:, heads + groups :] for part in (joined, out))
+    slopes = packed.gradients(
+        grad.contiguous().view(query.shape), query, key, value, *spans, mixed.view(query.shape), masses, causal,
+        value_slope,
+    )  # fmt: skip
     blocks = triton.cdiv(tokens, _TOKENS)
     sums = torch.empty(blocks, heads + groups, size, dtype=torch.float32, device=grad.device)
-    _turn_back[(blocks, heads + 2 * groups)](
-        *(slope.contiguous() for slope in slopes), joined, query_weight, key_weight, cosine, sine, out, sums,
+    _turn_back[(blocks, heads + groups)](
+        *slopes, joined, query_weight, key_weight, cosine, sine, out, sums,
         tokens, time, heads, groups, epsilon, HALF=size // 2, TOKENS=_TOKENS,
     )  # fmt: skip
     return out, sums[:, :heads].sum((0, 1)), sums[:, heads:].sum((0, 1))
@@ -142,7 +141,7 @@ def _attend_gradient(
 @_attend_gradient.register_fake
 def _(
     grad: Tensor, joined: Tensor, query_weight: Tensor, key_weight: Tensor, cosine: Tensor, sine: Tensor,
-    starts: Tensor, mixed: Tensor, masses: Tensor, query: Tensor, key: Tensor, causal: bool, epsilon: float,
+    spans: Tensor, mixed: Tensor, masses: Tensor, query: Tensor, key: Tensor, causal: bool, epsilon: float,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     return torch.empty_like(joined), torch.empty_like(query_weight), torch.empty_like(key_weight)
 
@@ -217,7 +216,7 @@ def _turn(
 
 @triton.jit
 def _turn_back(
-    query_slope, key_slope, value_slope, joined, query_weight, key_weight, cosine, sine, out, sums,
+    query_slope, key_slope, joined, query_weight, key_weight, cosine, sine, out, sums,
     tokens, time, heads, groups, epsilon, HALF: tl.constexpr, TOKENS: tl.constexpr,
 ):  # fmt: skip
     head = tl.program_id(1)
@@ -226,35 +225,30 @@ def _turn_back(
     inside = (token < tokens)[:, None]
     target = (token[:, None] * (heads + 2 * groups) + head) * 2 * HALF + at[None]
     kind = out.dtype.element_ty
-    if head >= heads + groups:
-        source = value_slope + (token[:, None] * groups + head - heads - groups) * 2 * HALF + at[None]
-        tl.store(out + target, tl.load(source, mask=inside), mask=inside)
-        tl.store(out + target + HALF, tl.load(source + HALF, mask=inside), mask=inside)
+    angle = (token % time)[:, None] * HALF + at[None]
+    cos = tl.load(cosine + angle, mask=inside, other=0.0)
+    sin = tl.load(sine + angle, mask=inside, other=0.0)
+    if head < heads:
+        weight = query_weight
+        source = query_slope + (token[:, None] * heads + head) * 2 * HALF + at[None]
     else:
-        angle = (token % time)[:, None] * HALF + at[None]
-        cos = tl.load(cosine + angle, mask=inside, other=0.0)
-        sin = tl.load(sine + angle, mask=inside, other=0.0)
-        if head < heads:
-            weight = query_weight
-            source = query_slope + (token[:, None] * heads + head) * 2 * HALF + at[None]
-        else:
-            weight = key_weight
-            source = key_slope + (token[:, None] * groups + head - heads) * 2 * HALF + at[None]
-        one = tl.load(joined + target, mask=inside, other=0.0).to(tl.float32)
-        two = tl.load(joined + target + HALF, mask=inside, other=0.0).to(tl.float32)
-        first = tl.load(source, mask=inside, other=0.0).to(tl.float32)
-        second = tl.load(source + HALF, mask=inside, other=0.0).to(tl.float32)
-        # back through the turn, then through y = w x s with s = (mean x^2 + e)^-1/2
-        slope_one = first * cos + second * sin
-        slope_two = second * cos - first * sin
-        scale = tl.rsqrt((tl.sum(one * one, 1) + tl.sum(two * two, 1)) / (2 * HALF) + epsilon)[:, None]
-        one = one * scale
-        two = two * scale
-        total = sums + (tl.program_id(0) * (heads + groups) + head) * 2 * HALF + at
-        tl.store(total, tl.sum(slope_one * one, 0))
-        tl.store(total + HALF, tl.sum(slope_two * two, 0))
-        slope_one = slope_one * tl.load(weight + at)[None]
-        slope_two = slope_two * tl.load(weight + HALF + at)[None]
-        along = ((tl.sum(slope_one * one, 1) + tl.sum(slope_two * two, 1)) / (2 * HALF))[:, None]
-        tl.store(out + target, (scale * (slope_one - one * along)).to(kind), mask=inside)
-        tl.store(out + target + HALF, (scale * (slope_two - two * along)).to(kind), mask=inside)
+        weight = key_weight
+        source = key_slope + (token[:, None] * groups + head - heads) * 2 * HALF + at[None]
+    one = tl.load(joined + target, mask=inside, other=0.0).to(tl.float32)
+    two = tl.load(joined + target + HALF, mask=inside, other=0.0).to(tl.float32)
+    first = tl.load(source, mask=inside, other=0.0).to(tl.float32)
+    second = tl.load(source + HALF, mask=inside, other=0.0).to(tl.float32)
+    # back through the turn, then through y = w x s with s = (mean x^2 + e)^-1/2
+    slope_one = first * cos + second * sin
+    slope_two = second * cos - first * sin
+    scale = tl.rsqrt((tl.sum(one * one, 1) + tl.sum(two * two, 1)) / (2 * HALF) + epsilon)[:, None]
+    one = one * scale
+    two = two * scale
+    total = sums + (tl.program_id(0) * (heads + groups) + head) * 2 * HALF + at
+    tl.store(total, tl.sum(slope_one * one, 0))
+    tl.store(total + HALF, tl.sum(slope_two * two, 0))
+    slope_one = slope_one * tl.load(weight + at)[None]
+    slope_two = slope_two * tl.load(weight + HALF + at)[None]
+    along = ((tl.sum(slope_one * one, 1) + tl.sum(slope_two * two, 1)) / (2 * HALF))[:, None]
+    tl.store(out + target, (scale * (slope_one - one * along)).to(kind), mask=inside)
+    tl.store(out + target + HALF, (scale * (slope_two - two * along)).to(kind), mask=inside)

@@ -18,7 +18,7 @@ from textus.config import Settings
 from textus.errors import ConfigError
 from textus.model.config import ModelConfig
 from textus.model.family import TRAITS, Family
-from textus.model.kernels import Starts
+from textus.model.kernels import Spans
 from textus.model.layers import Bias, Linear, Role
 from textus.model.pooling import Pooling, pool
 from textus.model.transformer import Transformer
@@ -116,10 +116,10 @@ class Headed(Transformer):
         self,
         tokens: Int[Tensor, "batch time"],
         documents: Int[Tensor, "batch time"] | None = None,
-        starts: Starts | None = None,
+        spans: Spans | None = None,
     ) -> Float[Tensor, "batch hidden"]:
         """Return one vector for each row, in float32."""
-        states = self.encode(tokens, documents, starts=starts, attention=self.task.reading).float()
+        states = self.encode(tokens, documents, spans=spans, attention=self.task.reading).float()
         there = torch.ones_like(tokens, dtype=torch.bool) if documents is None else documents >= 0
         return pool(states, there, self.task.pooling)
 

@@ -22,9 +22,8 @@ from torch.nn import functional
 from textus.model.precision import compute_dtype
 from textus.model.rotary import Rotation
 
-Starts = Int32[Tensor, " documents_and_1"]
-"""Where each document begins in rows laid end to end, and behind the last their length, once or more often."""
-_FEWEST = 64
+Spans = Int32[Tensor, "2 tokens"]
+"""Where the document of each token begins in rows laid end to end, and where it ends, excluded."""
 _TRITON = find_spec("triton") is not None
 
 
@@ -75,7 +74,7 @@ def packed_attention(
     joined: Float[Tensor, "batch time heads*head"],
     norms: tuple[Float[Tensor, " head"], Float[Tensor, " head"]],
     rotation: Rotation,
-    starts: Starts,
+    spans: Spans,
     heads: int,
     causal: bool,
     epsilon: float,
@@ -88,24 +87,24 @@ def packed_attention(
     from textus.model import fused  # needs a GPU's compiler
 
     weights = (weight.float() for weight in norms)
-    mixed: Tensor = fused.attend(joined, *weights, *rotation, starts, heads, causal, epsilon)[0]
+    mixed: Tensor = fused.attend(joined, *weights, *rotation, spans, heads, causal, epsilon)[0]
     return mixed
 
 
-def document_starts(documents: Int[Tensor, "batch time"]) -> Starts:
-    """Find where documents begin in rows laid end to end; every row begins one.
+def document_spans(documents: Int[Tensor, "batch time"]) -> Spans:
+    """Find where documents begin and end in rows laid end to end; every row begins one.
 
-    The length behind the last is repeated until there are 64, 128, 256 ... numbers: few sizes, for kernels that are
-    made for one.
-
-    >>> document_starts(torch.tensor([[0, 0, 1], [5, 5, 5]]))[:4].tolist()
-    [0, 2, 3, 6]
+    >>> document_spans(torch.tensor([[0, 0, 1], [5, 5, 5]])).tolist()
+    [[0, 0, 2, 3, 3, 3], [2, 2, 3, 6, 6, 6]]
     """
     begins = torch.ones_like(documents, dtype=torch.bool)
     torch.ne(documents[:, 1:], documents[:, :-1], out=begins[:, 1:])
-    found = begins.flatten().nonzero().squeeze(1).to(torch.int32)
-    size = max(_FEWEST, 1 << len(found).bit_length()) + 1
-    return functional.pad(found, (0, size - len(found)), value=documents.numel())
+    is_first = begins.flatten()
+    tokens = torch.arange(len(is_first), dtype=torch.int32)
+    firsts = tokens.where(is_first, 0).cummax(0).values
+    behind = functional.pad(is_first[1:], (0, 1), value=True)  # whether a document ends with the token
+    ends = (tokens + 1).where(behind, len(is_first)).flip(0).cummin(0).values.flip(0)
+    return torch.stack([firsts, ends])
 
 
 class _RMSNorm(Function):

@@ -23,7 +23,7 @@ from textus.model.attention import Bias, Sight, causal_bias, document_bias, near
 from textus.model.cache import KeyValueCache, Memory
 from textus.model.config import ModelConfig
 from textus.model.family import TRAITS
-from textus.model.kernels import Starts, packs
+from textus.model.kernels import Spans, packs
 from textus.model.layers import Embedding, Linear, Role, role
 from textus.model.output import ModelOutput
 from textus.model.precision import compute_dtype
@@ -160,12 +160,12 @@ class Transformer(nn.Module):
         tokens: Int[Tensor, "batch time"],
         documents: Int[Tensor, "batch time"] | None = None,
         cache: KeyValueCache | None = None,
-        starts: Starts | None = None,
+        spans: Spans | None = None,
         attention: Reading = "config",
     ) -> Float[Tensor, "batch time hidden"]:
         """Return the last states, normalised: what the head reads.
 
-        `starts` may say where `documents` begin (`document_starts`); a GPU that knows it needs no mask.
+        `spans` may say where `documents` begin and end (`document_spans`); a GPU that knows it needs no mask.
         """
         start, time = cache.length if cache else 0, tokens.shape[1]
         assert start + time <= self.config.context_length, (
@@ -177,16 +177,16 @@ class Transformer(nn.Module):
         x, added = self._embed(tokens, places)
         # the kernel without a mask norms queries and keys, which other families do not
         fits = self.traits.query_norms and packs(x, self.config.head_size)
-        if documents is None or starts is None or not fits:
-            starts = None
+        if documents is None or spans is None or not fits:
+            spans = None
         bias: Tensor | None = None
-        if documents is not None and starts is None:
+        if documents is not None and spans is None:
             bias = document_bias(documents, causal, compute_dtype(x))
         elif start and time > 1:
             bias = causal_bias(time, start + time, x.device, compute_dtype(x))
         rotation = self._rotary.at(start, start + time, x.device)
         # a single new position sees everything, so it needs no mask
-        sight = Sight(bias, causal and not start, starts)
+        sight = Sight(bias, causal and not start, spans)
         near = self._near(sight, start, time, causal, x) if self.config.window else (rotation, sight)
         for block in self.blocks:
             x, added = block(x, added, *(near if block.is_local else (rotation, sight)), cache)

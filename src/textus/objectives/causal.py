@@ -42,7 +42,7 @@ class Causal:
 
 def labelled_loss(model: Transformer, batch: Batch) -> Loss:
     """Sum the negative log-probabilities of a batch's labels; the head sees only positions that are asked."""
-    states = model.encode(batch.tokens, batch.documents, starts=batch.starts, attention=batch.attention)
+    states = model.encode(batch.tokens, batch.documents, spans=batch.spans, attention=batch.attention)
     hidden, labels = states.flatten(0, 1), batch.labels.flatten()
     weights = None if batch.weights is None else batch.weights.repeat_interleave(batch.labels.shape[1])
     # a GPU makes the logits of a few positions too many sooner than it picks out the others

@@ -19,6 +19,9 @@ from torch.autograd.function import once_differentiable
 from textus.model.kernels import fuses
 from textus.model.precision import compute_dtype
 
+CPU_LOGITS, GPU_LOGITS = 2**21, 2**27
+"""How many logits exist at a time: they stay in a CPU's cache, or fill another device."""
+
 
 def linear_cross_entropy(
     hidden: Float[Tensor, "rows hidden"],
@@ -134,8 +137,8 @@ def _add_product(total: Tensor, slope: Tensor, part: Tensor) -> None:
 
 
 def _rows_at_once(weight: Tensor) -> int:
-    """Choose rows so that their logits stay in a CPU's cache, or fill another device, with 8 MB or 512 MB."""
-    return max(128, (2**21 if weight.device.type == "cpu" else 2**27) // weight.shape[0])
+    """Choose how many rows have their logits at a time."""
+    return max(128, (CPU_LOGITS if weight.device.type == "cpu" else GPU_LOGITS) // weight.shape[0])
 
 
 class _LinearCrossEntropy(Function):

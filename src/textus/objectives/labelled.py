@@ -46,7 +46,7 @@ class Classify(_Labels):
     def loss(self, model: Transformer, batch: Batch) -> Loss:
         """Sum the negative log-probabilities of the labels, or the errors."""
         assert isinstance(model, Headed)
-        logits = model.logits(model.pooled(batch.tokens, batch.documents, batch.starts))
+        logits = model.logits(model.pooled(batch.tokens, batch.documents, batch.spans))
         if self.several:
             wrong = (logits > 0) != (batch.labels > 0)
             nats = functional.binary_cross_entropy_with_logits(logits, batch.labels.to(logits.dtype), reduction="sum")
@@ -64,7 +64,7 @@ class Tag(_Labels):
     def loss(self, model: Transformer, batch: Batch) -> Loss:
         """Sum the negative log-probabilities of the labels, or the errors; the head sees only what is asked."""
         assert isinstance(model, Headed)
-        states = model.encode(batch.tokens, batch.documents, starts=batch.starts, attention=self.attention)
+        states = model.encode(batch.tokens, batch.documents, spans=batch.spans, attention=self.attention)
         labels = batch.labels.flatten()
         asked = torch.nonzero_static(labels != IGNORE, size=batch.num_labels).squeeze(1)
         logits, labels = model.logits(states.flatten(0, 1)[asked]), labels[asked]

@@ -21,7 +21,7 @@ def label_logprobs(model: Transformer, batch: Batch, temperature: float = 1.0) -
     Logits are made for a few positions at a time, and again in the backward pass, so that memory does not grow with
     positions x vocabulary.
     """
-    states = model.encode(batch.tokens, batch.documents, starts=batch.starts, attention=batch.attention)
+    states = model.encode(batch.tokens, batch.documents, spans=batch.spans, attention=batch.attention)
     labels = batch.labels.flatten()
     asked = torch.nonzero_static(labels != IGNORE, size=batch.num_labels).squeeze(1)
     hidden, wanted = model.before_head(states.flatten(0, 1)[asked]), labels[asked]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from textus.dataset.window import Window
 from textus.errors import CorpusError
-from textus.model.kernels import Starts, document_starts
+from textus.model.kernels import Spans, document_spans
 from textus.model.transformer import Reading, Transformer
 
 IGNORE = -100
@@ -32,8 +32,8 @@ class Batch:
     """The document of each position; None where each row is one."""
     count: int
     """How many predictions the loss is a sum over; known without waiting for a device."""
-    starts: Starts | None = None
-    """Where documents begin, for kernels that need no mask; made on the way to a GPU."""
+    spans: Spans | None = None
+    """Where documents begin and end, for kernels that need no mask; made on the way to a GPU."""
     attention: Reading = "config"
     """How the model must read."""
     weights: Float[Tensor, " batch"] | None = None
@@ -99,21 +99,21 @@ class Batch:
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Batch:
         """Return the batch on `device`."""
-        batch = self.with_starts() if torch.device(device).type == "cuda" else self
+        batch = self.with_spans() if torch.device(device).type == "cuda" else self
         return batch._map(lambda part: part.to(device, non_blocking=non_blocking))
 
-    def with_starts(self) -> Batch:
-        """Return the batch with its `starts`; found on the CPU, since on a GPU it would mean to wait for it."""
-        if self.starts is not None or self.documents is None:
+    def with_spans(self) -> Batch:
+        """Return the batch with its `spans`; found on the CPU, in the thread that makes batches."""
+        if self.spans is not None or self.documents is None:
             return self
-        return dataclasses.replace(self, starts=document_starts(self.documents))
+        return dataclasses.replace(self, spans=document_spans(self.documents))
 
     def pinned(self) -> Batch:
         """Return the batch in memory from which a GPU copies while it computes."""
-        return self.with_starts()._map(Tensor.pin_memory)
+        return self.with_spans()._map(Tensor.pin_memory)
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        names = ("tokens", "labels", "documents", "starts", "weights")
+        names = ("tokens", "labels", "documents", "spans", "weights")
         there: dict[str, Any] = {name: value for name in names if (value := getattr(self, name)) is not None}
         changed: dict[str, Any] = {name: change(value) for name, value in there.items()}
         return dataclasses.replace(self, **changed)

@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from textus.model.attention import Sight
-from textus.model.rotary import Rotation
 from textus.model.transformer import Transformer
 
 CACHE = Path(".cache") / "textus" / "compiled"
@@ -29,17 +27,10 @@ def compiled(model: Transformer) -> Generator[None]:
     _keep_what_is_compiled()
     plain = type(model.blocks[0]).forward
     fast = torch.compile(plain, fullgraph=True, dynamic=False)
-
-    def run_block(block: nn.Module, x: Tensor, added: Tensor, rotation: Rotation, sight: Sight, cache: None) -> Any:
-        if sight.starts is not None:
-            # the number of documents varies, and is all that does
-            torch._dynamo.maybe_mark_dynamic(sight.starts, 0)
-        return fast(block, x, added, rotation, sight, cache)
-
     finish = torch.compile(Transformer.finish, fullgraph=True, dynamic=False)
     try:
         for block in model.blocks:
-            block.forward = _while_training(block, run_block, plain)
+            block.forward = _while_training(block, fast, plain)
         model.finish = _while_training(model, finish, Transformer.finish)  # type: ignore[method-assign]
         yield
     finally:
