@@ -335,12 +335,13 @@ class Handle:
                     self.is_over = True
                     return count
             return len(tokens)
-        if not self._stops.isdisjoint(tokens):
+        is_last = not self._stops.isdisjoint(tokens)
+        if is_last:
             tokens = tokens[: 1 + next(place for place, token in enumerate(tokens) if token in self._stops)]
-            self.is_over = True
         self._left -= len(tokens)
-        self.is_over = self.is_over or not self._left
         self._bare.extend(zip(tokens, logprobs, repeat(alternatives), strict=False))
+        # only now: whoever reads in another thread takes it for the end
+        self.is_over = is_last or not self._left
         return len(tokens)
 
     def cancel(self) -> None:
