@@ -290,8 +290,9 @@ class Handle:
         self._engine = engine
         self.voice = voice
         self.writer = writer
-        self.pieces = deque[Piece | _Bare]()
-        """What was written and not asked for yet; where no string ends the text, it is made when it is asked for."""
+        self._made = deque[Piece]()
+        self._bare = deque[_Bare]()
+        """What no text was made of yet: where no string ends the text, it is made when it is asked for."""
         self._stops = writer.stops
         self._left = writer.most
         self.error: Exception | None = None
@@ -307,13 +308,19 @@ class Handle:
         finally:
             self.cancel()
 
+    @property
+    def pieces(self) -> deque[Piece]:
+        """What was written and not asked for yet."""
+        while self._bare:
+            self._made.append(self.writer.write(*self._bare.popleft()))
+        return self._made
+
     def next(self) -> Piece | None:
         """Wait for the next piece; there is none after the last. Raises what stopped the text."""
         while not self.pieces and not self.is_over:
             self._engine.step()
         if self.pieces:
-            found = self.pieces.popleft()
-            return found if isinstance(found, Piece) else self.writer.write(*found)
+            return self._made.popleft()
         if self.error:
             raise self.error
         return None
@@ -323,17 +330,18 @@ class Handle:
         if self._stops is None:
             for count, (token, logprob) in enumerate(zip(tokens, logprobs, strict=False), 1):
                 piece = self.writer.write(token, logprob, alternatives)
-                self.pieces.append(piece)
+                self._made.append(piece)
                 if piece.finish_reason:
                     self.is_over = True
                     return count
             return len(tokens)
-        if not self._stops.isdisjoint(tokens):
+        is_last = not self._stops.isdisjoint(tokens)
+        if is_last:
             tokens = tokens[: 1 + next(place for place, token in enumerate(tokens) if token in self._stops)]
-            self.is_over = True
         self._left -= len(tokens)
-        self.is_over = self.is_over or not self._left
-        self.pieces.extend(zip(tokens, logprobs, repeat(alternatives), strict=False))
+        self._bare.extend(zip(tokens, logprobs, repeat(alternatives), strict=False))
+        # only now: whoever reads in another thread takes it for the end
+        self.is_over = is_last or not self._left
         return len(tokens)
 
     def cancel(self) -> None:
