@@ -28,6 +28,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--only", default="", help="one of the steps")
     parser.add_argument("--steps", type=int, default=150, help="of learning from rewards")
+    parser.add_argument("--rate", type=float, help="of learning from rewards, where it is not planned")
     parser.add_argument("--base-steps", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
@@ -85,7 +86,7 @@ def main() -> None:
         return {score.name: [*before[score.name], score.value, score.error] for score in found.scores}
 
     def instruct() -> dict[str, Any]:
-        settings = {**small, "training.steps": 200, "training.batch_tokens": 2048, "answer_tokens": 24}
+        settings = {**small, "training.steps": 100, "training.batch_tokens": 2048, "answer_tokens": 24}
         return told(textus.adapt(out / "base", talks, method="instruct", out=out / "instruct", settings=settings))
 
     def grpo(reward: str) -> Callable[[], dict[str, Any]]:
@@ -94,6 +95,8 @@ def main() -> None:
                 **small, "reward": reward, "answer_tokens": 8 if reward == "number" else 24, "answers": 400,
                 "training.steps": options.steps, "training.evaluate_every": 1000, "data.validation_fraction": 0.3,
             }  # fmt: skip
+            if options.rate:
+                settings["training.learning_rate"] = options.rate
             found = textus.adapt(
                 out / "instruct", prompts[reward], method="grpo", out=out / f"grpo-{reward}", settings=settings
             )
