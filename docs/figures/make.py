@@ -10,8 +10,7 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-import random
-import time
+import re
 from collections.abc import Callable
 from pathlib import Path
 from pydoc_data.topics import topics
@@ -21,7 +20,6 @@ import torch
 from drawing import bars, lines, save
 
 import textus
-from textus.corpus.demo import demo_documents
 from textus.decoding.history import History
 from textus.objectives.measure import measure
 from textus.tokenizer.tokenizer import Tokenizer
@@ -97,16 +95,17 @@ def decoding(runs: Path) -> None:
     save("decoding", lines("the likeliest N tokens", "their probability together", shown, doubling=True))
 
 
+def kept(section: str) -> str:
+    """Return a section of RESULTS.md."""
+    text = (Path(__file__).parents[2] / "benchmarks" / "RESULTS.md").read_text("utf-8")
+    return text.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+
+
 def pipeline(runs: Path) -> None:
-    place, spent = runs / f"pipeline-{time.time_ns()}", {}
-    for name, stage in {"clean": textus.clean, "tokenize": textus.tokenize, "pack": textus.pack}.items():
-        before = time.process_time()
-        stage("demo:sotu", out=place, settings={"corpus.work.workers": 1})
-        spent[name] = time.process_time() - before
-    before = time.process_time()
-    textus.train("demo:sotu", out=place, settings={**SMALL, "training.steps": 100, "corpus.work.workers": 1})
-    spent["100 steps and measuring"] = time.process_time() - before
-    save("pipeline", bars("CPU seconds for 12 MB", {"": list(spent.values())}, list(spent)))
+    """Draw what `benchmarks/stages.py` measured, each stage in a process of its own, as RESULTS.md keeps it."""
+    spent = dict(re.findall(r"(?m)^\| ([a-z]+) \| ([\d.]+) \|", kept("Peak memory of every stage")))
+    seconds = [*map(float, spent.values())]
+    save("pipeline", bars("seconds of each stage, with the start of Python", {"": seconds}, list(spent)))
 
 
 def adaptation(runs: Path) -> None:
@@ -133,38 +132,31 @@ def _named(scores: Any) -> dict[str, float]:
 
 
 def data_quality(runs: Path) -> None:
-    chance = random.Random(1)
-    clean = [" ".join(one.text.split()[100:300]) for one in list(demo_documents("sotu"))[:200]]
-    shares: dict[str, list[float]] = {"profile domain": [], "profile web": []}
-    for kind, dirt in DIRT.items():
-        texts = runs / "dirt" / kind
-        texts.mkdir(parents=True, exist_ok=True)
-        for number, text in enumerate(clean):
-            (texts / f"{number}.txt").write_text(text, "utf-8")
-            (texts / f"{number}-spoilt.txt").write_text(dirt(text, chance), "utf-8")
-        for profile, row in shares.items():
-            settings = {"corpus.filter.profile": profile.split()[1], "corpus.work.workers": 1}
-            corpus = textus.clean(texts, out=texts.with_name(f"{kind}, {profile}"), settings=settings)
-            kept = sum(corpus.count(split) for split in corpus.splits)
-            row.append(100 * (2 - kept / len(clean)))
-    save("data_quality", bars("spoilt copies that are dropped, % (or their originals)", shares, list(DIRT)))
+    """Draw what `benchmarks/duplicates.py` counted of planted copies, as RESULTS.md keeps it."""
+    rows = re.findall(r"(?m)^\| ([^|]+) \| (\d+/\d+) \| (\d+/\d+) \| (\d+/\d+) \|$", kept("Near duplicates"))
+    chosen = {NAMES[name]: counts for name, *counts in rows if name in NAMES}
+    shares = {
+        f"threshold {threshold}": [_percent(counts[place]) for counts in chosen.values()]
+        for place, threshold in enumerate(("0.8", "0.7", "0.5"))
+    }
+    save("data_quality", bars("% of planted copies that are dropped", shares, list(chosen)))
 
 
-def _edited(text: str, chance: random.Random, rate: float) -> str:
-    return " ".join("loom" if chance.random() < rate else word for word in text.split())
+def _percent(count: str) -> float:
+    part, whole = map(int, count.split("/"))
+    return 100 * part / whole
 
 
-DIRT: dict[str, Callable[[str, random.Random], str]] = {
-    "as it is": lambda text, chance: text + "\n",
-    "CAPITALS": lambda text, chance: text.upper(),
-    "2 % of words": lambda text, chance: _edited(text, chance, 0.02),
-    "10 % of words": lambda text, chance: _edited(text, chance, 0.10),
-    "one line again": lambda text, chance: "\n".join([text[:60]] * 20),
-    "encoded": lambda text, chance: base64.b64encode(chance.randbytes(900)).decode(),
-    "only links": lambda text, chance: "\n".join(f"https://example.org/{word}" for word in text.split()[:60]),
-    "lists": lambda text, chance: "\n".join(f"- {word}" for word in text.split()[:60]),
+NAMES = {
+    "exact copies": "exact",
+    "other case, spaces, punctuation, accents": "case, signs",
+    "two real editions of a passage": "two editions",
+    "2 % of the words edited": "2 % edited",
+    "5 %": "5 % edited",
+    "10 %": "10 % edited",
+    "20 % and 35 %": "20 % and more",
 }
-"""Ways to spoil a text; the first does not, so that it is one text twice."""
+"""What RESULTS.md calls the kinds of copies, and what there is room for."""
 
 
 def context(runs: Path) -> None:
