@@ -85,7 +85,7 @@ def attend(
         HALF=size // 2, TOKENS=_TOKENS,
     )  # fmt: skip
     value = joined.view(batch * time, all_heads, size)[:, heads + groups :]
-    mixed, masses = packed.attend(query, key, value, *spans, causal)
+    mixed, masses = packed.attend(query, key, value, spans[0], spans[1], causal)
     return mixed.view(batch, time, heads * size), masses, query, key
 
 
