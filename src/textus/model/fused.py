@@ -126,8 +126,8 @@ def _attend_gradient(
     out = torch.empty_like(joined)
     value, value_slope = (part.view(tokens, -1, size)[:, heads + groups :] for part in (joined, out))
     slopes = packed.gradients(
-        grad.contiguous().view(query.shape), query, key, value, *spans, mixed.view(query.shape), masses, causal,
-        value_slope,
+        grad.contiguous().view(query.shape), query, key, value, spans[0], spans[1], mixed.view(query.shape), masses,
+        causal, value_slope,
     )  # fmt: skip
     blocks = triton.cdiv(tokens, _TOKENS)
     sums = torch.empty(blocks, heads + groups, size, dtype=torch.float32, device=grad.device)
