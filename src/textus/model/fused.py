@@ -85,7 +85,7 @@ def attend(
         HALF=size // 2, TOKENS=_TOKENS,
     )  # fmt: skip
     value = joined.view(batch * time, all_heads, size)[:, heads + groups :]
-    mixed, masses = packed.attend(query, key, value, *spans, causal)
+    mixed, masses = packed.attend(query, key, value, spans[0], spans[1], causal)
     return mixed.view(batch, time, heads * size), masses, query, key
 
 
@@ -126,8 +126,8 @@ def _attend_gradient(
     out = torch.empty_like(joined)
     value, value_slope = (part.view(tokens, -1, size)[:, heads + groups :] for part in (joined, out))
     slopes = packed.gradients(
-        grad.contiguous().view(query.shape), query, key, value, *spans, mixed.view(query.shape), masses, causal,
-        value_slope,
+        grad.contiguous().view(query.shape), query, key, value, spans[0], spans[1], mixed.view(query.shape), masses,
+        causal, value_slope,
     )  # fmt: skip
     blocks = triton.cdiv(tokens, _TOKENS)
     sums = torch.empty(blocks, heads + groups, size, dtype=torch.float32, device=grad.device)
