@@ -27,7 +27,7 @@ step = 8
 before = 24
 after = 24
 """
-PARTS = st.sampled_from(["the fox ", "é", "日本", "ada@example.org ", "forbidden ", "loom", " 🙂", "x" * 30])
+PARTS = st.sampled_from(["the fox ", "é", "日本", " ada@example.org ", "forbidden ", "loom", " 🙂", "x" * 30])
 texts = st.lists(PARTS, max_size=8).map("".join)
 
 
@@ -74,10 +74,9 @@ def test_what_leaves_is_what_the_guard_lets_pass(tokenizer: Tokenizer, guard: Gu
     left, marks, blocked = passed(Passage(tokenizer, guard, True), tokens, tokenizer, lag)
     verdict = guard.check(text, "output")
     assert blocked == verdict.blocked
-    told = "".join(text[mark.start : mark.end] for mark in marks)
-    assert "forbidden" not in told or "forbidden loom" not in text
     if blocked:
-        assert "forbidden loom" not in left and len(told) <= text.index("forbidden loom") + 24
+        first = min(span.start for span in verdict.spans if guard.action(span.category, "output") == "block")
+        assert all(mark.end <= first for mark in marks)
         return
     assert left == verdict.text
     hidden = {place for span in verdict.spans for place in range(span.start, span.end)}
