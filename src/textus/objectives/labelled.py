@@ -83,7 +83,7 @@ class Moderate(_Labels):
     def loss(self, model: Transformer, batch: Batch) -> Loss:
         """Sum the negative log-probabilities of what is known."""
         assert isinstance(model, Headed)
-        logits = model.logits(model.pooled(batch.tokens, batch.documents, batch.starts))
+        logits = model.logits(model.pooled(batch.tokens, batch.documents, batch.spans))
         known = batch.labels != IGNORE
         nats = functional.binary_cross_entropy_with_logits(
             logits, batch.labels.clamp(min=0).to(logits.dtype), known.to(logits.dtype), reduction="sum"
