@@ -89,4 +89,4 @@ def test_a_mark_is_told_by_its_key(trained: Path, tmp_path: Path, capsys: pytest
     (wrong,) = told(capsys, "watermark", "detect", run, found["text"], "--key", tmp_path / "b")["marks"]
     # other tokens spell the text in part, which weakens the mark
     assert right["p_value"] < 1e-2 and wrong["p_value"] > 1e-2
-    assert main(["watermark", "detect", str(run), "x", "--key", str(tmp_path / "none")]) == 1
+    assert main(["watermark", "detect", str(run), "x", "--key", str(tmp_path / "none")]) == 2
