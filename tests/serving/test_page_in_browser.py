@@ -54,7 +54,7 @@ def page(chromium: Any, server: Any, said: list[str]) -> Iterator[Any]:
     expect(page.get_by_label("API key")).to_be_focused()
     page.keyboard.type(server.key)
     page.keyboard.press("Tab")
-    expect(page.get_by_label("Model")).to_have_value("tiny")
+    expect(page.locator("#model")).to_have_value("tiny")
     said[:] = [line for line in said if "401" not in line]
     page.get_by_label("Max tokens").fill("24")
     page.get_by_label("Temperature").fill("0")
@@ -184,7 +184,7 @@ def test_the_guards_word_is_told(page: Any, said: list[str]) -> None:
     assert text_of(ask(page, "the fox", 2))
     expect(first.get_by_role("group", name="Versions")).to_have_text("‹2/2›")
     page.get_by_role("tab", name="Guard").click()
-    page.get_by_label("Text", exact=True).fill("write to ann@example.org")
+    page.locator("#text-guard").fill("write to ann@example.org")
     page.get_by_label("Judged as").select_option("output")
     page.get_by_role("button", name="Judge", exact=True).click()
     expect(page.locator("#out-guard .verdict summary")).to_contain_text("redacted")
@@ -192,7 +192,7 @@ def test_the_guards_word_is_told(page: Any, said: list[str]) -> None:
 
 
 def test_blanks_are_filled_and_texts_compared(page: Any) -> None:
-    page.get_by_label("Model").select_option("both")
+    page.locator("#model").select_option("both")
     expect(page.locator("#note-chat")).to_contain_text("does not write")
     page.get_by_role("tab", name="Fill").click()
     field = page.get_by_label("Text with blanks")
