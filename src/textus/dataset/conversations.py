@@ -45,6 +45,23 @@ class Conversation:
         return fingerprint.of_value([[turn["role"], turn["content"]] for turn in self.messages])
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Turns to which an answer is wanted."""
+
+    prompt: tuple[Message, ...]
+    """The turns before, the user's last."""
+
+    @property
+    def id(self) -> str:
+        """Hash the prompt: answers to one prompt belong on one side of a split."""
+        return fingerprint.of_value([[turn["role"], turn["content"]] for turn in self.prompt])
+
+    def conversation(self, answer: str) -> list[Message]:
+        """Return the turns with an answer behind them."""
+        return [*self.prompt, said("assistant", answer)]
+
+
 def conversations(path: Path) -> Iterator[Conversation]:
     """Yield the conversations of a file or folder; raise `InputError` naming the line and the message at fault."""
     return map(conversation, read(path))

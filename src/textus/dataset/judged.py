@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from textus import fingerprint
-from textus.dataset.conversations import Message, conversation, said
+from textus.dataset.conversations import Asked, conversation
 from textus.dataset.records import Record
 from textus.errors import InputError
 
@@ -20,24 +19,13 @@ LABELS = ("label", "kto_tag")
 
 
 @dataclass(frozen=True)
-class Judged:
+class Judged(Asked):
     """An answer to some turns, and whether it is a good one."""
 
-    prompt: tuple[Message, ...]
-    """The turns before, the user's last."""
     answer: str
     good: bool
     place: str
     """The file and the line, for errors."""
-
-    @property
-    def id(self) -> str:
-        """Hash the prompt: answers to one prompt belong on one side of a split."""
-        return fingerprint.of_value([[turn["role"], turn["content"]] for turn in self.prompt])
-
-    def conversation(self, answer: str) -> list[Message]:
-        """Return the turns with an answer behind them."""
-        return [*self.prompt, said("assistant", answer)]
 
 
 def is_judged(record: Record) -> bool:

@@ -12,8 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from textus import fingerprint
-from textus.dataset.conversations import Message, checked, message, said
+from textus.dataset.conversations import Asked, Message, checked, message, said
 from textus.dataset.records import Record
 from textus.errors import InputError
 
@@ -21,24 +20,13 @@ SHAPES = '{"prompt": "...", "chosen": "...", "rejected": "..."}'
 
 
 @dataclass(frozen=True)
-class Preference:
+class Preference(Asked):
     """Two answers to the same turns."""
 
-    prompt: tuple[Message, ...]
-    """The turns before, the user's last."""
     chosen: str
     rejected: str
     place: str
     """The file and the line, for errors."""
-
-    @property
-    def id(self) -> str:
-        """Hash the prompt: pairs of one prompt belong on one side of a split."""
-        return fingerprint.of_value([[turn["role"], turn["content"]] for turn in self.prompt])
-
-    def conversation(self, answer: str) -> list[Message]:
-        """Return the turns with an answer behind them."""
-        return [*self.prompt, said("assistant", answer)]
 
 
 def preference(record: Record) -> Preference:
