@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from textus.decoding.engine.board import FIRST, SOURCE, TABLE
+from textus.decoding.engine.graph import recorded
 from textus.decoding.engine.lean import Reads, leanest
 from textus.decoding.engine.memory import PagedMemory, Pass, Rows
 from textus.decoding.engine.request import Segment
@@ -27,7 +28,7 @@ class Runner:
 
     On a CPU all segments go through the model in one pass. On a GPU the texts that read one token go by themselves, in
     shapes of few sizes (`Rows`), each of which is recorded once as a graph and then replayed whole: no time goes into
-    launching  With `fixed`, every pass has exactly so many tokens, so that no result depends on its neighbours.
+    launching kernels. With `fixed`, every pass has exactly so many tokens, so that no result depends on its neighbours.
     """
 
     def __init__(
@@ -166,22 +167,10 @@ class _Step:
         if not self.rows.tokens.is_cuda:
             return self._compute()
         if self._graph is None:
-            self._record()
-        assert self._graph is not None and self._logits is not None
+            self._graph, self._logits = recorded(self._compute)
+        assert self._logits is not None
         self._graph.replay()
         return self._logits.clone()
-
-    def _record(self) -> None:
-        # kernels choose and load themselves in their first runs, which cannot be recorded
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(2):
-                self._compute()
-        torch.cuda.current_stream().wait_stream(stream)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self._logits = self._compute()
 
     def _compute(self) -> Tensor:
         states = self._model.encode_at(self.rows.tokens, self.rows.positions, self.rows)

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from textus.decoding.engine import board as columns
 from textus.decoding.engine.board import CHUNK, MOST_KEPT, TABLE, Lines
+from textus.decoding.engine.graph import recorded
 from textus.decoding.engine.memory import PagedMemory
 from textus.model.attention import Attention
 from textus.model.layers import FeedForward, RMSNorm
@@ -131,7 +132,7 @@ class Stage:
         """Of each step: the token of each text, and the bits of its log-probability."""
         self._graph: torch.cuda.CUDAGraph | None = None
         if device.type == "cuda":
-            self._record()
+            self._graph, _ = recorded(self._compute)
 
     def lines(self) -> Lines:
         """Return lines without texts, to be filled in."""
@@ -153,18 +154,6 @@ class Stage:
                 self._compute()
             else:
                 self._graph.replay()
-
-    def _record(self) -> None:
-        # kernels are compiled, and those of the vendor chosen, in first runs, which cannot be recorded
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(2):
-                self._compute()
-        torch.cuda.current_stream().wait_stream(stream)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self._compute()
 
     def _compute(self) -> None:
         swift, weight = self._swift, self._swift.model.embedding.weight
