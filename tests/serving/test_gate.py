@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from textus.safety import policy as policies
 from textus.safety.audit import Audit
+from textus.safety.gate import Gate as Judge
 from textus.safety.guard import Guard, layers_of
 from textus.serving.gate import Gate, Mark, Passage
 from textus.serving.refusal import Refusal
@@ -107,7 +108,7 @@ def test_special_tokens_have_no_text(tokenizer: Tokenizer) -> None:
 
 def test_a_whole_text_is_let_in_changed_or_refused_and_noted(guard: Guard, tmp_path: Path) -> None:
     noted: list[Any] = []
-    gate = Gate(guard, Audit(tmp_path / "log", raw=True))
+    gate = Gate(Judge(guard, Audit(tmp_path / "log", raw=True)))
     assert gate.admit("write to ada@example.org", "prompt", {"who": "Ada"}, "output") == "write to <EMAIL>"
     with pytest.raises(Refusal) as refused:
         gate.admit("a Forbidden  loom", "prompt", {"who": "Ada"})

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from textus.decoding.piece import WITHHELD, Piece
 from textus.safety.audit import Audit
 from textus.safety.guard import Guard
+from textus.safety.policy import Side
 from textus.safety.verdict import Verdict
 
 _NO_TOKEN: dict[str, Any] = {"token": WITHHELD, "logprob": 0.0, "alternatives": ()}
@@ -27,11 +28,11 @@ class Gate:
     name: str = ""
     """Names all that decides: texts that were written behind another gate are other texts."""
 
-    def admit(self, text: str, *, log: bool = True) -> Verdict:
-        """Judge a text that is to go in; its `text` is what may."""
-        verdict = self.guard.check(text, "input")
+    def admit(self, text: str, side: Side = "input", *, log: bool = True, **facts: Any) -> Verdict:
+        """Judge a whole text; its `text` is what may pass. `facts` are kept beside the decision."""
+        verdict = self.guard.check(text, side)
         if log:
-            self.log(verdict, text)
+            self.log(verdict, text, **facts)
         return verdict
 
     def outlet(self, lag: int = 1) -> Outlet:
@@ -50,10 +51,10 @@ class Gate:
             if (close := getattr(pieces, "close", None)) is not None:
                 close()
 
-    def log(self, verdict: Verdict, text: str) -> None:
+    def log(self, verdict: Verdict, text: str, **facts: Any) -> None:
         """Note a decision, where there is a log."""
         if self.audit is not None:
-            self.audit.record(verdict, text, policy=self.guard.policy.fingerprint)
+            self.audit.record(verdict, text, policy=self.guard.policy.fingerprint, **facts)
 
 
 class Outlet:
@@ -100,12 +101,7 @@ class Outlet:
         """Return the pieces whose text has been let go, without those that tell of what was redacted."""
         if not self._waiting or self._waiting[0][1] > until:
             return []
-        hidden = [
-            (span.start, span.end)
-            for span in self._stream.verdict().spans
-            if self._gate.guard.action(span.category, "output") == "redact"
-        ]
-        found = []
+        hidden, found = self._stream.hidden, []
         while self._waiting and self._waiting[0][1] <= until:
             begin, end, piece = self._waiting.popleft()
             if not any(begin < last and end + self._lag > first for first, last in hidden):

@@ -71,6 +71,12 @@ class Stream:
         """Count the characters that were pushed and are yet undecided."""
         return self._base + len(self._text) - self._at
 
+    @property
+    def hidden(self) -> list[tuple[int, int]]:
+        """Return from where to where in the text something was found in whose place a placeholder stands."""
+        found = self._spans.values()
+        return [(span.start, span.end) for span in found if self._guard.action(span.category, self._side) == "redact"]
+
     def push(self, piece: str) -> str:
         """Take the next piece of the text, and return what is certain to pass."""
         self._text += piece

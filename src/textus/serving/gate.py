@@ -1,6 +1,7 @@
 """The one place where the guard stands: nothing goes to a model or comes from it but through here.
 
-Without a guard everything passes, by the same way.
+Without a guard everything passes, by the same way. `safety.gate` judges and logs; here that becomes refusals, and
+tokens that are told of behind their text.
 """
 
 from __future__ import annotations
@@ -9,30 +10,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from textus.safety.audit import Audit
+from textus.safety.gate import BLOCKED
+from textus.safety.gate import Gate as Judge
 from textus.safety.guard import Guard
 from textus.safety.policy import Side
 from textus.safety.verdict import Verdict
 from textus.serving.refusal import Refusal
 from textus.tokenizer.tokenizer import Tokenizer
 
-BLOCKED = "content_filter"
-"""What OpenAI's clients know a blocked text by."""
-
 
 @dataclass(frozen=True)
 class Gate:
-    """Judge texts on both sides, and log what was decided."""
+    """Let texts pass on both sides as far as a guard does, if there is one."""
 
-    guard: Guard | None = None
-    audit: Audit | None = None
+    judge: Judge | None = None
+
+    @property
+    def guard(self) -> Guard | None:
+        """Return who decides."""
+        return self.judge.guard if self.judge is not None else None
 
     def admit(self, text: str, param: str, facts: Mapping[str, Any], side: Side = "input") -> str:
         """Return what may go on of a whole text, or refuse the request."""
-        if self.guard is None:
+        if self.judge is None:
             return text
-        verdict = self.guard.check(text, side)
-        self.log(verdict, text, facts)
+        verdict = self.judge.admit(text, side, **facts)
         if verdict.blocked:
             named = ", ".join(verdict.categories)
             raise Refusal(400, f"the guard lets this text not pass: {named}", param=param, code=BLOCKED)
@@ -40,8 +42,8 @@ class Gate:
 
     def log(self, verdict: Verdict, text: str, facts: Mapping[str, Any]) -> None:
         """Note a decision, where there is a log."""
-        if self.audit is not None and self.guard is not None:
-            self.audit.record(verdict, text, policy=self.guard.policy.fingerprint, **facts)
+        if self.judge is not None:
+            self.judge.log(verdict, text, **facts)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Passage:
     """
 
     def __init__(self, tokenizer: Tokenizer, guard: Guard | None, tells: bool) -> None:
-        self._tokenizer, self._guard, self._tells = tokenizer, guard, tells
+        self._tokenizer, self._tells = tokenizer, tells
         self._watch = guard.stream("output") if guard is not None else None
         self._decoder = tokenizer.stream()
         self._decoded = self._written = 0
@@ -123,11 +125,5 @@ class Passage:
         if not leaving:
             return []
         self._marks = self._marks[len(leaving) :]
-        hidden = self._hidden()
+        hidden = self._watch.hidden if self._watch is not None else []
         return [mark for mark in leaving if not any(mark.start < end and mark.end > start for start, end in hidden)]
-
-    def _hidden(self) -> list[tuple[int, int]]:
-        if self._watch is None or self._guard is None:
-            return []
-        spans = self._watch.verdict().spans
-        return [(one.start, one.end) for one in spans if self._guard.action(one.category, "output") == "redact"]

@@ -16,9 +16,10 @@ from textus.decoding.engine.engine import Handle
 from textus.decoding.piece import Piece
 from textus.decoding.step import Telling
 from textus.errors import ConfigError
+from textus.safety.gate import BLOCKED
 from textus.serving import frames
 from textus.serving.config import Limits
-from textus.serving.gate import BLOCKED, Gate, Mark, Passage
+from textus.serving.gate import Gate, Mark, Passage
 from textus.serving.jobs import Desk, Writing
 from textus.serving.refusal import Refusal, in_words
 from textus.serving.served import Served

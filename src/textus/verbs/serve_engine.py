@@ -22,7 +22,7 @@ from textus.verbs.chat import form_of
 from textus.verbs.embed import embed
 from textus.verbs.fill import fill
 from textus.verbs.generate import ended, run_sampling, strategy_for
-from textus.verbs.guarding import guard_of
+from textus.verbs.guarding import gate_of
 from textus.verbs.load import load
 from textus.verbs.threads import use_threads
 
@@ -64,12 +64,10 @@ def _served(one: Mapping[str, Any], setup: Mapping[str, Any], limits: Limits) ->
 
 
 def _gate(setup: Mapping[str, Any]) -> Gate:
-    if not setup["guard"] and not setup["policy"]:
-        return Gate()
-    guard = guard_of(setup["policy"] or "default", setup["guard"], setup["device"])
-    if not setup["audit"]:
-        return Gate(guard)
-    return Gate(guard, Audit(Path(setup["audit"]), key=key_of(setup["audit_key"]), raw=setup["audit_raw"]))
+    audit = None
+    if setup["audit"]:
+        audit = Audit(Path(setup["audit"]), key=key_of(setup["audit_key"]), raw=setup["audit_raw"])
+    return Gate(gate_of(setup["policy"], setup["guard"], audit, setup["device"]))
 
 
 if __name__ == "__main__":
