@@ -25,7 +25,7 @@ from textus.adaptation.settings import GrpoSettings
 from textus.adaptation.tune import RECORD, Tuning, training_table
 from textus.checkpoint import checkpoint
 from textus.checkpoint.checkpoint import Checkpoint
-from textus.dataset.conversations import Message, message, said
+from textus.dataset.conversations import Message, hashed, message, said
 from textus.dataset.examples import Gathered
 from textus.dataset.prompts import Prompts
 from textus.dataset.records import Record
@@ -103,7 +103,7 @@ class _Prompt:
     @property
     def id(self) -> str:
         """Hash the prompt: equal ones belong on one side of a split."""
-        return fingerprint.of_value([[turn["role"], turn["content"]] for turn in self.messages])
+        return hashed(self.messages)
 
 
 def _prompt(record: Record, keys: Sequence[str]) -> _Prompt:

@@ -42,7 +42,7 @@ class Conversation:
     @property
     def id(self) -> str:
         """Hash what was said: equal conversations have equal ids."""
-        return fingerprint.of_value([[turn["role"], turn["content"]] for turn in self.messages])
+        return hashed(self.messages)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Asked:
     @property
     def id(self) -> str:
         """Hash the prompt: answers to one prompt belong on one side of a split."""
-        return fingerprint.of_value([[turn["role"], turn["content"]] for turn in self.prompt])
+        return hashed(self.prompt)
 
     def conversation(self, answer: str) -> list[Message]:
         """Return the turns with an answer behind them."""
@@ -129,6 +129,11 @@ def _exchange(record: Record) -> list[Message]:
         f"{record.place}: no conversation: its keys are {', '.join(list(values)[:6]) or 'none'}",
         hint=f"as in {SHAPES}; Alpaca's and ShareGPT's shapes are known too",
     )
+
+
+def hashed(turns: Sequence[Message]) -> str:
+    """Hash turns: equal ones have equal hashes."""
+    return fingerprint.of_value([[turn["role"], turn["content"]] for turn in turns])
 
 
 def said(role: str, content: str) -> Message:
