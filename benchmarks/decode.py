@@ -193,6 +193,12 @@ def opened_by_transformers(directory: Path, device: str, dtype: torch.dtype) -> 
     return AutoModelForCausalLM.from_pretrained(directory, dtype=dtype).to(device).eval()
 
 
+def asked_of_transformers(new: int) -> dict[str, Any]:
+    """Return what its `generate` is asked for: so many tokens, drawn as `PLAIN` says."""
+    sampling = {"do_sample": True, "temperature": 0.8, "top_k": 50, "top_p": 0.95}
+    return {**sampling, "max_new_tokens": new, "min_new_tokens": new, "pad_token_id": 0}
+
+
 def transformers(model: Any, batch: int, options: argparse.Namespace, clock: Callable[[], float]) -> dict[str, float]:
     from transformers import StoppingCriteria, StoppingCriteriaList
 
@@ -213,13 +219,7 @@ def transformers(model: Any, batch: int, options: argparse.Namespace, clock: Cal
             model.generate(
                 tokens,
                 attention_mask=torch.ones_like(tokens),
-                do_sample=True,
-                temperature=0.8,
-                top_k=50,
-                top_p=0.95,
-                max_new_tokens=options.new,
-                min_new_tokens=options.new,
-                pad_token_id=0,
+                **asked_of_transformers(options.new),
                 stopping_criteria=StoppingCriteriaList([Clock()]),
             )
         steps += [later - sooner for sooner, later in itertools.pairwise(times)] if run else []

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from decode import PLAIN, SHAPES, VOCABULARY, filled, opened_by_transformers, read_speed
+from decode import PLAIN, SHAPES, VOCABULARY, asked_of_transformers, filled, opened_by_transformers, read_speed
 
 from textus.checkpoint.checkpoint import write_model
 from textus.decoding.engine.config import EngineConfig
@@ -230,13 +230,7 @@ def transformers(model: Any, batch: int, options: argparse.Namespace) -> dict[st
             model.generate(
                 tokens,
                 attention_mask=torch.ones_like(tokens),
-                do_sample=True,
-                temperature=0.8,
-                top_k=50,
-                top_p=0.95,
-                max_new_tokens=options.new,
-                min_new_tokens=options.new,
-                pad_token_id=0,
+                **asked_of_transformers(options.new),
             )
         if options.device != "cpu":
             torch.cuda.synchronize()
