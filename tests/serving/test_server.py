@@ -33,7 +33,7 @@ def spelling(text: str) -> dict[str, Any]:
     return {"response_format": schema, "max_tokens": 100}
 
 
-def test_a_text_is_what_the_engine_writes_in_this_process(server: Any, opened: Any) -> None:
+def test_a_text_is_what_the_engine_writes_in_this_process(server: Any, opened: Any, one_thread: None) -> None:
     engine = Engine(opened.model, opened.tokenizer, EngineConfig(fixed_batch=8))
     found = server.write(max_tokens=8, logprobs=3, n=2, seed=5, temperature=1)
     config = SamplingConfig(temperature=1.0, top_k="off", top_p=1.0, max_tokens=8, seed=5)
