@@ -73,4 +73,4 @@ def test_it_pulls_the_denominator_to_one():
 @pytest.mark.parametrize("vocab", [64, 5000, 40_000])
 @pytest.mark.parametrize("z_loss", [0.0, 1e-3])
 def test_the_kernel_of_a_gpu_is_near_them(vocab, z_loss):
-    _check(*_case(300, 64, vocab, "cuda"), z_loss, 1e-2, autocast("cuda", "bf16"))
+    _check(*_case(300, 64, vocab, "cuda"), z_loss, 2e-2, autocast("cuda", "bf16"))

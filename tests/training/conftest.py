@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ RECIPE: dict[str, Any] = {
     "evaluate_every": 3,
     "evaluate_tokens": 10 * CONTEXT,
     "checkpoint_every": 4,
+    "device": os.environ.get("TEXTUS_TEST_DEVICE", "cpu"),
 }
 MODEL: dict[str, Any] = {
     "context_length": CONTEXT,
