@@ -81,6 +81,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=2.5e-3)
     parser.add_argument("--weight-decay", type=float, default=0.3)
     parser.add_argument("--dropout", type=float, default=0.1)
+    parser.add_argument("--record", default="on", help="off: send the kernels of each micro-batch one by one")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cuda")
     return parser.parse_args()
@@ -200,6 +201,7 @@ def trained(options: argparse.Namespace) -> Trained:
         precision="bf16" if on_gpu else "fp32",
         device=options.device,
         compile="on" if on_gpu else "off",
+        record=options.record,
         seed=options.seed,
     )
     model = Transformer(config, options.seed).to(options.device)

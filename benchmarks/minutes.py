@@ -56,6 +56,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--decay", type=float, default=0.4, help="last part of the steps, in which the rate falls")
     parser.add_argument("--ema", type=float, default=0.0, help="decay of an average of the last tenth's weights")
     parser.add_argument("--ramp", type=float, default=0.0, help="first part of the steps, in which the batch grows")
+    parser.add_argument("--record", default="on", help="off: send the kernels of each micro-batch one by one")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--grid", type=json.loads, default=[{}])
@@ -95,6 +96,7 @@ def recipe_for(options: argparse.Namespace, steps: int) -> Recipe:
         precision=precision,
         device=options.device,
         compile=compiles,
+        record=options.record,
         seed=options.seed,
     )
 

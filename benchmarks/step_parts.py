@@ -45,6 +45,7 @@ ACTIVITIES = {
 SHAPES = {
     "124m": (12, 768, 6, 128, 2048),
     "124m-heads-of-64": (12, 768, 12, 64, 2048),
+    "39m": (8, 512, 8, 64, 1856),
     "350m": (24, 1024, 8, 128, 2688),
     "1b": (20, 2048, 16, 128, 5440),
     "toy": (2, 64, 2, 32, 160),
@@ -63,6 +64,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "step-512k": {"batch": 512 * K},
     "dropout": {"dropout": 0.1},
     "heads-of-64": {"shape": "124m-heads-of-64"},
+    "step-32k-muon-recorded": {"batch": 32 * K, "micro": 32 * K, "optimizer": "muon", "record": "on"},
+    "39m": {"shape": "39m", "batch": 32 * K, "micro": 32 * K, "optimizer": "muon"},
+    "39m-recorded": {"shape": "39m", "batch": 32 * K, "micro": 32 * K, "optimizer": "muon", "record": "on"},
     "350m": {"shape": "350m"},
     "350m-micro-32k": {"shape": "350m", "micro": 32 * K},
     "350m-muon": {"shape": "350m", "optimizer": "muon"},
@@ -126,6 +130,7 @@ def measured(options: argparse.Namespace, wanted: dict[str, Any], split: TokenSp
         device=options.device,
         compile=wanted.get("compile", options.compile),
         optimizer=wanted.get("optimizer", "adamw"),
+        record=wanted.get("record", "off"),
     )
     model = Transformer(config, 1).to(options.device)
     loader = Loader(Windows(split, options.context, 1, 1), recipe.rows(options.context))
@@ -171,7 +176,7 @@ def measured(options: argparse.Namespace, wanted: dict[str, Any], split: TokenSp
 
 
 def losses(options: argparse.Namespace, split: TokenSplit, shift: float = 0.0, **changes: Any) -> list[float]:
-    """Return the losses of 20 steps of 16 windows, in two micro-batches; `shift` first moves each weight by that share."""
+    """Return the losses of 20 steps of 16 windows, in two micro-batches, weights first moved by the share `shift`."""
     rows = {"batch_tokens": 16 * options.context, "micro_batch_tokens": 8 * options.context}
     recipe = Recipe(steps=20, warmup_steps=5, learning_rate=6e-4, device=options.device, **rows, **changes)
     model = Transformer(model_config(options.shape, options.context, split.vocab_size, 0.0), 1).to(options.device)
@@ -194,6 +199,7 @@ def checked(options: argparse.Namespace, split: TokenSplit) -> dict[str, Any]:
     others = {
         "ours": losses(options, split, **ours),
         "eager": losses(options, split, precision=options.precision),
+        "recorded": losses(options, split, **ours, record="on"),
         "compiled float32": losses(options, split, compile=options.compile),
         "float32, first weights moved by 2^-9": losses(options, split, 2**-9),
     }

@@ -91,3 +91,15 @@ def test_micro_batches_give_the_same_gradient():
         grads.append({name: parameter.grad for name, parameter in model.named_parameters()})
     for name, grad in grads[0].items():
         torch.testing.assert_close(grad, grads[1][name], rtol=1e-4, atol=1e-6)
+
+
+def test_places_for_more_labels_than_there_are_ask_nothing():
+    batch, found = Causal().batch(_window([5, 1, 1, 1, 2], rows=2), GENERATOR), []
+    for more in (0, 3):
+        model = Transformer(CONFIG, seed=1)
+        loss = Causal().loss(model, dataclasses.replace(batch, num_labels=batch.num_labels + more))
+        loss.total.backward()
+        found.append((loss.total.item(), [weight.grad for weight in model.parameters()]))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-6)
+    for mine, its in zip(found[0][1], found[1][1], strict=True):
+        torch.testing.assert_close(mine, its)

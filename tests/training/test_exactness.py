@@ -168,7 +168,7 @@ def test_a_checkpoint_is_of_its_step_whatever_comes_after(bench: Any, tmp_path: 
     seen: dict[int, dict[str, torch.Tensor]] = {}
 
     def look(step: Step) -> None:
-        seen[step.number] = {name: value.detach().clone() for name, value in run.model.named_parameters()}
+        seen[step.number] = {name: value.detach().cpu().clone() for name, value in run.model.named_parameters()}
 
     run = bench.run(tmp_path, on_step=look, checkpoint_every=1, keep_last=20, select="last")
     run.finish()

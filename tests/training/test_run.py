@@ -51,9 +51,6 @@ class Bad(Batch):
         for part in super().split(rows):
             yield Bad(part.tokens, part.labels, part.documents, part.count)
 
-    def to(self, device: Any, *, non_blocking: bool = False) -> Batch:
-        return self
-
 
 def planted(bad: tuple[int, ...], value: float = math.nan) -> Planted:
     return Planted(bad=bad, value=value)

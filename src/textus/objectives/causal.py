@@ -48,9 +48,9 @@ def labelled_loss(model: Transformer, batch: Batch) -> Loss:
     # a GPU makes the logits of a few positions too many sooner than it picks out the others
     few = batch.num_labels < (1.0 if hidden.device.type == "cpu" else _MOST_ASKED) * len(labels)
     if few:
-        # nonzero would wait for the device; where the count is known, it need not
+        # nonzero would wait for the device; where the count is known, it need not; a place too many is -1
         asked = torch.nonzero_static(labels != IGNORE, size=batch.num_labels).squeeze(1)
-        hidden, labels = hidden[asked], labels[asked]
+        hidden, labels = hidden[asked], labels[asked].where(asked >= 0, IGNORE)
         weights = None if weights is None else weights[asked]
     hidden, matrix = model.as_product(hidden)
     aids = model.aids if model.training else None

@@ -41,7 +41,7 @@ class Batch:
     counts: Int[Tensor, " batch"] | None = None
     """How many predictions each row stands for; None: as many as it has labels."""
     num_labels: int = -1
-    """How many labels are asked; left out, it is `count`."""
+    """How many labels are asked, or a few more than are; left out, it is `count`."""
 
     def __post_init__(self) -> None:
         if self.num_labels < 0:

@@ -75,6 +75,10 @@ class TrainConfig(Settings):
     """CPU threads."""
     compile: Literal["auto", "on", "off"] = "auto"
     """torch.compile: auto uses it on a GPU for runs that are long enough to win back the compilation."""
+    record: Literal["auto", "on", "off"] = "auto"
+    """Record the kernels of a micro-batch as a CUDA graph and replay it: auto does so for one process on a GPU where
+    the model is compiled, and so small that the GPU is done with a kernel before Python has sent the next. Without
+    effect on fp16, further tokens and recomputation."""
     recompute: Literal["auto", "off", "blocks"] = "auto"
     """Compute each block again in the backward pass rather than keep its activations: a third more work for a part of
     the memory. auto does so where the plan would not fit otherwise."""

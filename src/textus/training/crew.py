@@ -6,13 +6,14 @@ from textus.errors import ConfigError
 from textus.model.transformer import Transformer
 from textus.training.distributed import Ranks
 from textus.training.recipe import Recipe
+from textus.training.recorded import alone
 from textus.training.together import Alone, Replicated
 
 
 def assemble(ranks: Ranks, model: Transformer, recipe: Recipe) -> Alone:
     """Return what takes a step together with the other processes, once these are connected."""
     if ranks.world == 1:
-        return Alone()
+        return alone(recipe)
     if recipe.parallel == "fsdp":
         if recipe.future_tokens or recipe.ema != "off" or recipe.swa != "off":
             raise ConfigError(

@@ -35,6 +35,7 @@ from textus.training.question import Question, ask, step_seed
 from textus.training.rates import set_rates
 from textus.training.recipe import Recipe
 from textus.training.recompute import recomputed
+from textus.training.recorded import alone
 from textus.training.together import Alone
 
 
@@ -134,7 +135,7 @@ def train(
     for which `settles_at` is true, they are not. `crew` takes the step together with other processes.
     """
     model.train()
-    crew = crew or Alone()
+    crew = crew or alone(recipe)
     state.launched = state.step
     sends_ahead = runs_ahead(recipe)
     make = partial(ask, loader, objective, recipe, model.config.context_length)
@@ -238,7 +239,7 @@ def _work(
     if sent.verdict.judgement == "ok":
         state.scaler.step(state.optimizer)
     state.scaler.update()
-    state.optimizer.zero_grad(set_to_none=True)
+    crew.clear(state.optimizer)
     state.average.update(question.number)
     state.launched = question.number
     return sent
@@ -268,7 +269,7 @@ def _send(
     optimizer.grad_scale, optimizer.found_inf = None, (~accepted).float()
     optimizer.step()
     del optimizer.grad_scale, optimizer.found_inf
-    optimizer.zero_grad(set_to_none=True)
+    crew.clear(optimizer)
     state.average.update(question.number)
     values = torch.stack([loss, norm, accepted.double()])
     sent.told = values
@@ -288,14 +289,11 @@ def _gradient(
     Return the sum of the losses and the gradient's norm, on the device. The gradient is exact for any way of cutting.
     """
     torch.manual_seed(step_seed(recipe.seed, question.number, crew.rank))
-    autocast = Precision(recipe.precision, recipe.device)
+    precision = Precision(recipe.precision, recipe.device)
     total = torch.zeros((), device=recipe.device)
     for index, part in enumerate(question.parts, 1):
         with crew.part(last=index == len(question.parts)):
-            with autocast.autocast():
-                loss = crew.loss(model, objective, part.to(recipe.device, non_blocking=True))
-            state.scaler.scale(loss.total / question.count).backward()  # type: ignore[no-untyped-call]
-        total += loss.measured
+            total += crew.take(model, objective, part, question.count, precision, state.scaler)
     state.scaler.unscale_(state.optimizer)
     limit = math.inf if recipe.gradient_clip == "off" else recipe.gradient_clip
     return crew.clip(model, state.optimizer, total, limit)

@@ -34,6 +34,8 @@ MOST_EPOCHS = 16
 """More passes than this teach a model of these sizes nothing but the text itself."""
 DEFAULT_MINUTES = 10.0
 EVALUATIONS = 20
+MOST_RECORDED = 2e13
+"""Operations of a micro-batch up to which recording pays: a GPU takes longer for more than Python does to send them."""
 RESERVE = 0.06
 """The part of the time that validation, checkpoints and a slower moment of the machine may take."""
 
@@ -171,7 +173,8 @@ def settle(
         "precision": machine.precision,
         "device": machine.device,
         "threads": machine.threads,
-        "compile": _compile(training, machine, steps),
+        "compile": (compiles := _compile(training, machine, steps)),
+        "record": _record(training, config, machine, batch, compiles == "on"),
         "recompute": "off" if training.recompute == "auto" else training.recompute,
         "evaluate_every": max(1, steps // EVALUATIONS)
         if training.evaluate_every == "auto"
@@ -326,6 +329,15 @@ def _compile(training: TrainConfig, machine: Machine, steps: int) -> Literal["on
     if training.compile != "auto":
         return training.compile
     return "on" if machine.device == "cuda" and steps >= 200 else "off"
+
+
+def _record(
+    training: TrainConfig, config: ModelConfig, machine: Machine, batch: int, compiles: bool
+) -> Literal["on", "off"]:
+    if training.record != "auto":
+        return training.record
+    operations = _micro_tokens(batch, config, training, machine) * config.flops_per_token()
+    return "on" if machine.device == "cuda" and compiles and operations <= MOST_RECORDED else "off"
 
 
 def _fits(memory_bytes: int, machine: Machine) -> bool:

@@ -11,11 +11,11 @@ from textus.training import ramp
 from textus.training.config import Beta, TrainConfig
 
 HARMLESS = (
-    "minutes", "start_from", "checkpoint_every", "keep_last", "saving", "recompute", "tensorboard", "threads", "select",
-    "parallel",
+    "minutes", "start_from", "checkpoint_every", "keep_last", "saving", "recompute", "record", "tensorboard", "threads",
+    "select", "parallel",
 )  # fmt: skip
-"""Settings that may differ between the sittings of one run: they change no weight (threads, parallel: but for
-rounding). Where a model lies that a run starts from does not matter, what it is does."""
+"""Settings that may differ between the sittings of one run: they change no weight (threads, parallel,
+record: but for rounding). Where a model lies that a run starts from does not matter, what it is does."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Recipe(TrainConfig):
     device: Literal["cpu", "cuda", "mps"] = "cpu"
     threads: Count = 1
     compile: Literal["on", "off"] = "off"
+    record: Literal["on", "off"] = "off"
     recompute: Literal["off", "blocks"] = "off"
     evaluate_every: Count = 100
     checkpoint_every: Count = 100

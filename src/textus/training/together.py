@@ -28,6 +28,7 @@ from textus.objectives.causal import labelled_loss
 from textus.objectives.measure import measure
 from textus.objectives.objective import Batch, Loss, Mixed, Objective
 from textus.training.distributed import Ranks
+from textus.training.precision import Precision
 from textus.training.question import Question
 from textus.training.recipe import Recipe
 from textus.training.signals import StopRequest
@@ -65,6 +66,25 @@ class Alone:
     def loss(self, model: Transformer, objective: Objective, part: Batch) -> Loss:
         """Take the loss of a micro-batch."""
         return objective.loss(model, part)
+
+    def take(
+        self,
+        model: Transformer,
+        objective: Objective,
+        part: Batch,
+        count: int,
+        precision: Precision,
+        scaler: torch.amp.GradScaler,
+    ) -> Tensor:
+        """Add the gradient of a micro-batch's loss, divided by `count`; return what is told of it, a sum."""
+        with precision.autocast():
+            loss = self.loss(model, objective, part.to(precision.device, non_blocking=True))
+        scaler.scale(loss.total / count).backward()  # type: ignore[no-untyped-call]
+        return loss.measured
+
+    def clear(self, optimizer: torch.optim.Optimizer) -> None:
+        """Forget the gradients."""
+        optimizer.zero_grad(set_to_none=True)
 
     def clip(
         self, model: Transformer, optimizer: torch.optim.Optimizer, total: Tensor, limit: float
