@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from textus.corpus.config import CorpusConfig
 from textus.corpus.deduplicate import content_digest
-from textus.corpus.split import TEST, TRAIN, VALIDATION, as_times, by_document, by_tail, by_time, divide
+from textus.corpus.split import TEST, TRAIN, VALIDATION, as_times, by_document, by_tail, by_time
 from textus.corpus.split_config import SplitConfig
 from textus.errors import ConfigError, CorpusError
 
@@ -155,40 +155,6 @@ def test_times_are_read_in_every_usual_form():
 def test_what_is_no_time_is_named(values, words):
     with pytest.raises(CorpusError, match=words):
         as_times(values, "when")
-
-
-def test_groups_stay_together_whatever_their_content():
-    found = Contents([f"text {number}" for number in range(200)])
-    names = [number % 20 for number in range(200)]
-    splits = divide(SplitConfig(how="group", field="author"), found.keys, found.sizes, {VALIDATION: 0.2}, names)
-    held_out = [name for name in range(20) if splits[name] == VALIDATION]
-    assert [name in held_out for name in names] == (splits == VALIDATION).tolist()
-    assert len(held_out) == pytest.approx(4, abs=1)
-
-
-def test_times_divide_and_content_asks_for_no_field():
-    found = Contents([f"text {number}" for number in range(100)])
-    years = [str(1900 + number) for number in range(100)]
-    splits = divide(SplitConfig(how="time", field="year"), found.keys, found.sizes, {VALIDATION: 0.1}, years)
-    assert splits.tolist() == [TRAIN] * 90 + [VALIDATION] * 10
-    shares = {VALIDATION: 0.1}
-    assert (
-        divide(SplitConfig(), found.keys, found.sizes, shares) == by_document(found.keys, found.sizes, shares)
-    ).all()
-
-
-@pytest.mark.parametrize("how", ["group", "time"])
-@pytest.mark.parametrize("nothing", [None, "", float("nan")])
-def test_documents_without_the_field_are_named_or_trained_on(how, nothing):
-    found = Contents([f"text {number}" for number in range(40)])
-    values = [2000 + number if number != 39 else nothing for number in range(40)]
-    with pytest.raises(CorpusError, match="1 of 40 documents have no `year`; the first is document 39"):
-        divide(SplitConfig(how=how, field="year"), found.keys, found.sizes, {VALIDATION: 0.2}, values)
-    config = SplitConfig(how=how, field="year", missing="train")
-    splits = divide(config, found.keys, found.sizes, {VALIDATION: 0.2}, values)
-    assert splits[39] == TRAIN and 4 <= (splits == VALIDATION).sum() <= 12
-    if how == "time":
-        assert (splits[31:39] == VALIDATION).all()
 
 
 @pytest.mark.parametrize("values", [{"how": "time"}, {"field": "year"}])

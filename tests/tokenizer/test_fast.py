@@ -56,6 +56,16 @@ def test_tokens_are_the_same_on_real_text(engine, tokenizer, texts):
     assert engine.encode_batch([]) == []
 
 
+@pytest.mark.skipif(find_spec("gigatoken") is None, reason="gigatoken is not installed")
+def test_tokens_are_the_same_one_by_one_and_together(tokenizer, texts, monkeypatch):
+    every = [*texts, *fast.samples()]
+    found = []
+    for characters in (10**9, 0):
+        monkeypatch.setattr(fast, "_WORTH_THREADS", characters)
+        found.append([tokens.tolist() for tokens in fast._gigatoken(tokenizer._content)(every)])
+    assert found[0] == found[1]
+
+
 def test_the_texts_of_the_test_are_many_and_all_different():
     assert len(fast.samples()) == len(set(fast.samples())) > 200
 

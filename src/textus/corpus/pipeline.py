@@ -15,8 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from textus import fingerprint, storage
 from textus.config import kinds
 from textus.corpus.config import MEGABYTE, CorpusConfig
@@ -24,13 +22,13 @@ from textus.corpus.corpus import CORPUS_VERSION, KIND, REPORT, Corpus
 from textus.corpus.document import Document
 from textus.corpus.inputs import Part
 from textus.corpus.log import ReadLog
-from textus.corpus.steps import leak, near, options, pieces
+from textus.corpus.sorting import sorting_bytes
+from textus.corpus.steps import exact, leak, near, options, pieces
 from textus.corpus.steps.decide import DECISIONS, SUMMARY, Case, decide
-from textus.corpus.steps.exact import ranks, representatives
 from textus.corpus.steps.measure import DOCUMENTS, LOG, Piece, Source, Staged, measure
 from textus.corpus.steps.options import Models, Removal, listed, parts_of
 from textus.corpus.steps.seal import Sealing, seal
-from textus.corpus.steps.table import Measured, gather, number_pieces
+from textus.corpus.steps.table import Measured, number_pieces
 from textus.corpus.steps.write import Writing, write
 from textus.corpus.store import DocumentWriter, document_files
 from textus.corpus.trail import WORK, keep_trail
@@ -39,8 +37,6 @@ from textus.corpus.work.carriers import chosen
 from textus.corpus.work.task import Task, perform
 from textus.errors import InputError, TextusError
 from textus.progress import SILENT, Progress
-
-FIRST = "first.npy"
 
 
 def build(
@@ -88,15 +84,6 @@ def stage(place: Path, payload: tuple[Iterable[Document], int]) -> Mapping[str, 
     return {"documents": writer.count}
 
 
-def mark_first(place: Path, payload: tuple[tuple[Measured, ...], tuple[str, ...]]) -> Mapping[str, Any]:
-    """Write which documents stand for all of their text: only these are compared with others."""
-    pieces, priority = payload
-    whole = gather(pieces)
-    first = representatives(whole, ranks(whole, priority))
-    np.save(place / FIRST, first == np.arange(len(whole)))
-    return {}
-
-
 class _Pipeline:
     """The steps of one run."""
 
@@ -121,10 +108,12 @@ class _Pipeline:
             pairs, compared = self._compare(measured, first)
             scored = options.scores(self.bench, measured, self.config, self.models.reference)
             contaminated = options.evaluation_sets(self.bench, measured, self.config, first)
-            case = Case(measured, pairs, compared, contaminated, scored, self.config)
+            case = Case(measured, first.parent, pairs, compared, contaminated, scored, self.config)
             decided = self._decide(case)
             if self.models.embedding:
-                alike = options.same_meaning(self.bench, measured, self.config, self.models.embedding, decided)
+                alike = options.same_meaning(
+                    self.bench, measured, self.config, self.models.embedding, decided, first.parent
+                )
                 decided = self._decide(replace(case, alike=alike))
             passages = options.repeated_passages(self.bench, measured, self.config.passages, decided)
             lines = options.repeated_lines(self.bench, measured, self.config, first)
@@ -167,8 +156,10 @@ class _Pipeline:
 
     def _first(self, pieces: tuple[Measured, ...]) -> Path:
         """Mark the documents that stand for their exact duplicates."""
-        key = [[piece.place.name for piece in pieces], self.config.priority]
-        return self.bench.one("same", "first", mark_first, (pieces, self.config.priority), key) / FIRST
+        key = [exact.VERSION, [piece.place.name for piece in pieces], self.config.priority]
+        memory = sorting_bytes(pieces[-1].stop, self.config.work.memory_mb * MEGABYTE)
+        marking = exact.Marking(pieces, self.config.priority, memory)
+        return self.bench.one("same", "first", exact.mark_first, marking, key) / exact.FIRST
 
     def _compare(self, pieces: tuple[Measured, ...], first: Path) -> tuple[Path, tuple[Path, ...]]:
         """Compare what may be nearly the same: whether it is dropped or not, it must not straddle the split."""

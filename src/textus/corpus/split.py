@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any, Literal
@@ -18,8 +18,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from textus.corpus.bits import Bits
 from textus.corpus.config import CorpusConfig
-from textus.corpus.split_config import SplitConfig
 from textus.corpus.text import border
 from textus.errors import CorpusError
 
@@ -29,40 +29,6 @@ How = Literal["documents", "group", "time", "tails", "given"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 TRAIN, VALIDATION, TEST = range(3)
 _CLOSE_ENOUGH = 0.05
-
-
-def divide(
-    config: SplitConfig,
-    keys: NDArray[np.uint64],
-    sizes: NDArray[np.int64],
-    shares: Mapping[int, float],
-    values: Sequence[Any] = (),
-    stays: NDArray[np.bool_] | None = None,
-) -> NDArray[np.int8]:
-    """Return the split of each document (0: train), as the settings say.
-
-    `keys` name contents or clusters and decide for `how="content"`; `values` hold each document's `config.field`
-    otherwise. `stays` marks documents that are trained on whatever their key. Groups and times know nothing of
-    near-duplicates: drop from training what `leakage.straddling` finds.
-    """
-    if config.how == "content":
-        return by_document(keys, sizes, shares, stays)
-    assert len(values) == len(sizes)
-    # NaN is how tables write that there is no number.
-    missing = np.array([value is None or value == "" or value != value for value in values], bool)
-    if missing.any() and config.missing == "stop":
-        raise CorpusError(
-            f"{missing.sum()} of {len(values)} documents have no `{config.field}`; the first is document "
-            f"{int(np.argmax(missing))}",
-            hint="split.missing=train trains on them; with split.how=content the field is not needed",
-        )
-    stays = missing if stays is None else stays | missing
-    if config.how == "group":
-        return by_document(group_keys(values), sizes, shares, stays)
-    times = np.full(len(values), -math.inf)
-    known = np.flatnonzero(~missing)
-    times[known] = as_times([values[number] for number in known.tolist()], config.field)
-    return by_time(times, sizes, shares, stays)
 
 
 def by_document(
@@ -81,15 +47,41 @@ def by_document(
     is_first[1:] = (keys[order][1:] != keys[order][:-1]).any(axis=1)
     starts = np.flatnonzero(is_first)
     group_sizes = np.add.reduceat(sizes[order], starts)
-    chosen = np.zeros(len(starts), np.int8)
     free = np.ones(len(starts), bool) if stays is None else ~np.logical_or.reduceat(stays[order], starts)
-    asked = {split: share for split, share in shares.items() if share > 0}
-    for number, (split, share) in enumerate(asked.items()):
-        spare = len(asked) - number
-        chosen[_take(group_sizes, free & (chosen == TRAIN), share * float(sizes.sum()), spare)] = split
+    chosen = np.zeros(len(starts), np.int8)
+    for split, bits in choose(lambda: iter([(group_sizes, free)]), shares, int(sizes.sum())).items():
+        chosen[bits.part(0, len(starts))] = split
     splits = np.zeros(len(order), np.int8)
     splits[order] = np.repeat(chosen, np.diff(np.append(starts, len(order))))
     return splits
+
+
+Groups = Callable[[], Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]]
+"""Goes through the groups in their order, some at a time: their sizes, and which may be held out."""
+
+
+def choose(groups: Groups, shares: Mapping[int, float], total: int) -> dict[int, Bits]:
+    """Return the groups of each split that is held out, by their place in the order; `total` is the size of all."""
+    counts = np.array([(len(sizes), free.sum()) for sizes, free in groups()], np.int64).reshape(-1, 2).sum(axis=0)
+    number, left = counts.tolist()
+    chosen: dict[int, Bits] = {}
+
+    def candidates() -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        start = 0
+        for sizes, free in groups():
+            numbers = start + np.flatnonzero(free)
+            for bits in chosen.values():
+                numbers = numbers[~bits[numbers]]
+            yield numbers, sizes[numbers - start]
+            start += len(sizes)
+
+    asked = {split: share for split, share in shares.items() if share > 0}
+    for at, (split, share) in enumerate(asked.items()):
+        taken = _take(candidates, left, share * float(total), len(asked) - at)
+        chosen[split] = Bits(number)
+        chosen[split].add(taken)
+        left -= len(taken)
+    return chosen
 
 
 def group_keys(values: Sequence[Any]) -> NDArray[np.uint64]:
@@ -116,27 +108,51 @@ def by_time(
     """
     free = np.ones(len(times), bool) if stays is None else ~stays
     moments, places = np.unique(times[free], return_inverse=True)
-    parts = [split for split in (TEST, VALIDATION) if shares.get(split, 0) > 0]
-    if len(moments) < len(parts) + bool(free.all()):
-        raise CorpusError(
-            f"{len(moments)} different times are too few to divide {len(times)} documents by",
-            hint="give documents of more dates, or split by content: split.how=content",
-        )
     totals = np.bincount(places, weights=sizes[free], minlength=len(moments))
-    chosen = np.zeros(len(moments), np.int8)
-    end = len(moments)
-    for number, split in enumerate(parts):
-        spare = len(parts) - number - 1 + bool(free.all())
-        target, start = shares[split] * float(sizes.sum()), end - 1
-        taken = totals[start]
-        while start - 1 >= spare and abs(taken + totals[start - 1] - target) <= abs(taken - target):
-            start -= 1
-            taken += totals[start]
-        chosen[start:end] = split
-        end = start
+    taken = newest(
+        lambda: iter([totals[::-1].astype(np.int64)]), shares, int(sizes.sum()), bool(free.all()), len(times)
+    )
+    chosen, end = np.zeros(len(moments), np.int8), len(moments)
+    for split, count in taken:
+        chosen[end - count : end] = split
+        end -= count
     splits = np.zeros(len(times), np.int8)
     splits[free] = chosen[places]
     return splits
+
+
+def newest(
+    totals: Callable[[], Iterator[NDArray[np.int64]]],
+    shares: Mapping[int, float],
+    total: int,
+    all_free: bool,
+    documents: int,
+) -> list[tuple[int, int]]:
+    """Return the splits from the newest documents on, each with how many moments are its own.
+
+    `totals` goes through the sizes of the moments from the newest on, some at a time; `total` is the size of all
+    `documents`. Where none of these are trained on anyway (`all_free`), a moment is left for training.
+    """
+    parts = [split for split in (TEST, VALIDATION) if shares.get(split, 0) > 0]
+    left = sum(len(some) for some in totals())
+    if left < len(parts) + all_free:
+        raise CorpusError(
+            f"{left} different times are too few to divide {documents} documents by",
+            hint="give documents of more dates, or split by content: split.how=content",
+        )
+    sizes = (size for some in totals() for size in some.tolist())
+    found: list[tuple[int, int]] = []
+    following = next(sizes, 0)
+    for number, split in enumerate(parts):
+        spare = len(parts) - number - 1 + all_free
+        target = shares[split] * float(total)
+        taken, count = following, 1
+        left, following = left - 1, next(sizes, 0)
+        while left - 1 >= spare and abs(taken + following - target) <= abs(taken - target):
+            taken, count = taken + following, count + 1
+            left, following = left - 1, next(sizes, 0)
+        found.append((split, count))
+    return found
 
 
 def as_times(values: Sequence[Any], field: str) -> NDArray[np.float64]:
@@ -147,18 +163,29 @@ def as_times(values: Sequence[Any], field: str) -> NDArray[np.float64]:
     >>> as_times(["1970-01-02", "1970-01-01T12:00:00Z", "1970-01"], "published").tolist()
     [86400.0, 43200.0, 0.0]
     """
-    times = np.empty(len(values))
-    first_kind, first_value = "", None
-    for number, value in enumerate(values):
-        times[number], kind = _as_time(value)
-        first_kind, first_value = (first_kind, first_value) if first_kind else (kind, value)
-        if not kind or kind != first_kind:
-            problem = f"but {first_value!r} in another is {first_kind}" if kind else "which is neither"
-            raise CorpusError(
-                f"`{field}` must be all dates or all numbers; it is {value!r} in one document, {problem}",
-                hint="dates are written like 2024-05-31, 2024-05 or 2024-05-31T12:00:00Z, numbers like 2024",
-            )
-    return times
+    return Times(field).read(values)
+
+
+class Times:
+    """Read times part by part; all of them must be of one kind."""
+
+    def __init__(self, field: str) -> None:
+        self._field = field
+        self._kind, self._first = "", None
+
+    def read(self, values: Sequence[Any]) -> NDArray[np.float64]:
+        """Read some of them, as `as_times` does."""
+        times = np.empty(len(values))
+        for number, value in enumerate(values):
+            times[number], kind = _as_time(value)
+            self._kind, self._first = (self._kind, self._first) if self._kind else (kind, value)
+            if not kind or kind != self._kind:
+                problem = f"but {self._first!r} in another is {self._kind}" if kind else "which is neither"
+                raise CorpusError(
+                    f"`{self._field}` must be all dates or all numbers; it is {value!r} in one document, {problem}",
+                    hint="dates are written like 2024-05-31, 2024-05 or 2024-05-31T12:00:00Z, numbers like 2024",
+                )
+        return times
 
 
 def _as_time(value: Any) -> tuple[float, str]:
@@ -183,23 +210,36 @@ def _read_time(text: str) -> tuple[float, str]:
     return math.nan, ""
 
 
-def _take(sizes: NDArray[np.int64], free: NDArray[np.bool_], target: float, spare: int) -> list[int]:
-    """Choose, in order, each free group that brings the sum of sizes nearer to `target`; at least the smallest.
+def _take(
+    candidates: Callable[[], Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]],
+    count: int,
+    target: float,
+    spare: int,
+) -> NDArray[np.int64]:
+    """Choose, in order, each candidate that brings the sum of sizes nearer to `target`; at least the smallest.
 
-    `spare` groups at the least stay free, for training and for the splits that are still to be served.
+    `spare` of so many candidates at the least stay free, for training and for the splits that are still to be served.
     """
-    taken: list[int] = []
-    total = 0.0
-    candidates = np.flatnonzero(free)
-    if len(candidates) <= spare:
-        return [] if len(candidates) < 2 else [int(candidates[np.argmin(sizes[candidates])])]
-    for group in candidates:
-        if target - total <= _CLOSE_ENOUGH * target or len(taken) == len(candidates) - spare:
-            break
-        if sizes[group] <= 2 * (target - total):
-            taken.append(int(group))
-            total += float(sizes[group])
-    return taken or [int(candidates[np.argmin(sizes[candidates])])]
+    if count < 2:
+        return np.zeros(0, np.int64)
+    taken = np.fromiter(_nearing(candidates(), count - spare, target), np.int64)
+    if len(taken):
+        return taken
+    smallest = [(int(sizes.min()), int(own[np.argmin(sizes)])) for own, sizes in candidates() if len(own)]
+    return np.array([min(smallest, key=lambda one: one[0])[1]])
+
+
+def _nearing(
+    candidates: Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]], most: int, target: float
+) -> Iterator[int]:
+    total, number = 0.0, 0
+    for own, sizes in candidates:
+        for group, size in zip(own.tolist(), sizes.tolist(), strict=True):
+            if target - total <= _CLOSE_ENOUGH * target or number >= most:
+                return
+            if size <= 2 * (target - total):
+                total, number = total + size, number + 1
+                yield group
 
 
 def by_tail(text: str, config: CorpusConfig) -> Iterator[tuple[Split, str]]:

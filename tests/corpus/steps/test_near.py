@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from textus.corpus.bits import Bits
 from textus.corpus.config import CorpusConfig
 from textus.corpus.document import Document
 from textus.corpus.duplicates.candidates import merged
 from textus.corpus.duplicates.config import DuplicatesConfig
 from textus.corpus.pipeline import build_from
 from textus.corpus.steps import near
-from textus.corpus.steps.near import cut, join, read_edges
+from textus.corpus.steps.near import Alike, cut, join
 
 DOCUMENTS = 12
 PAIRS = st.lists(
@@ -49,7 +50,7 @@ def test_pairs_of_all_bands_are_joined_once_whatever_is_looked_at_together(parts
         assert join(place, (found, DOCUMENTS)) == {"pairs": len(wanted)}
         packed = np.fromfile(place / "pairs.u64", np.uint64)
         assert [[int(pair) >> 32, int(pair) & 0xFFFFFFFF] for pair in packed] == wanted.tolist()
-        in_pairs = np.load(place / "in_pairs.npy")
+        in_pairs = Bits.read(place / "in_pairs.npy").part(0, DOCUMENTS)
         assert np.flatnonzero(in_pairs).tolist() == sorted(set(wanted.ravel().tolist()))
         # Every document has as many runs as its number says.
         spelt = root / "spelt"
@@ -63,9 +64,13 @@ def test_pairs_of_all_bands_are_joined_once_whatever_is_looked_at_together(parts
             assert stop - start == 1 or costs[start:stop].sum() < 1e6 * megabytes + costs.max()
 
 
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9), st.integers(1, 9)), max_size=20), st.integers(1, 5))
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9), st.integers(1, 9)), max_size=20),
+    st.integers(1, 5),
+    st.integers(1, 9),
+)
 @settings(max_examples=40)
-def test_edges_are_the_pairs_that_some_threshold_may_ask_for(counts, size) -> None:
+def test_edges_are_the_pairs_that_some_threshold_may_ask_for(counts, size, at_once) -> None:
     rows = np.array([(min(shared, one, other), one, other) for shared, one, other in counts], np.int32).reshape(-1, 3)
     pairs = np.array([(0, number + 1) for number in range(len(rows))], np.int64).reshape(-1, 2)
     with TemporaryDirectory() as folder:
@@ -76,17 +81,21 @@ def test_edges_are_the_pairs_that_some_threshold_may_ask_for(counts, size) -> No
             compared[-1].mkdir()
             np.save(compared[-1] / "overlaps.npy", rows[start : start + size])
         for config in (DuplicatesConfig(), DuplicatesConfig(threshold=0.4), DuplicatesConfig(containment=0.6)):
-            found = read_edges(place, compared, config)
+            found = Alike(place, tuple(compared), config, at_once)
             wanted = [
                 (tuple(pair), tuple(row))
                 for pair, row in zip(pairs.tolist(), rows.tolist(), strict=True)
                 if row[0] / (row[1] + row[2] - row[0]) >= min(config.threshold, config.related)
                 or 0 < config.containment <= row[0] / min(row[1:])
             ]
-            overlaps = found.overlaps
-            told = np.stack((overlaps.shared, overlaps.first, overlaps.second), axis=1).tolist()
-            assert [(tuple(a), tuple(b)) for a, b in zip(found.pairs.tolist(), told, strict=True)] == wanted
-            assert found.compared == len(rows)
+            told = []
+            for edges in found:
+                columns = (edges.overlaps.shared, edges.overlaps.first, edges.overlaps.second)
+                told += zip(
+                    map(tuple, edges.pairs.tolist()), zip(*(one.tolist() for one in columns), strict=True), strict=True
+                )
+            assert told == wanted
+            assert len(found) == len(rows)
 
 
 def test_what_is_looked_at_together_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

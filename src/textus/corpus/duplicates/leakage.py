@@ -8,28 +8,19 @@ shared by half is missed with probability 1.3e-5; a held-out document of 64 runs
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from textus.corpus.batch import Index, mixed
+from textus.corpus.batch import Index
 from textus.corpus.duplicates.candidates import Pairs
 from textus.corpus.duplicates.config import LeakageConfig
+from textus.corpus.duplicates.sample import Sample
 from textus.corpus.duplicates.verify import Overlaps, Shingles, overlaps
 
-_SAMPLE = 64
-_MOST_OWNERS = 32
-"""Of more held-out documents that share a sampled run, each is known by it with a chance of 32 / their number."""
-_FEWEST_COMMON = 2
-"""So many of those runs must be met where no other is: texts of one template share them and say different things."""
-_SURE = 0.5
-"""What share of the runs that are expected in common must be met in the sample; one at least."""
 _LOW, _HIGH = np.uint64(2**32 - 1), np.uint64(32)
-_FEWEST_BITS, _SPARSE_BITS, _MOST_BITS = 16, 6, 26
-"""A table of up to 8 MB, in which at the best one bit of 64 is set."""
 NO_MATCH = -1
 
 
@@ -53,64 +44,6 @@ class Matches:
                 for name, kind in (("train", int), ("held_out", int), ("likeness", float), ("containment", float))
             )
         )
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What held-out documents are known by: some 550 bytes of each, and up to 8 MB."""
-
-    runs: NDArray[np.uint32]
-    """The sampled runs, in order."""
-    owners: NDArray[np.uint32]
-    """Which document each is of."""
-    is_common: NDArray[np.bool_]
-    """Whether more documents than are noted have the run."""
-    needed: Index
-    """How many of its sampled runs another document must hold to be worth comparing."""
-    needed_common: Index
-    """How many it must hold where all of them are common."""
-    table: NDArray[np.uint8]
-    """A bit for each way in which a run may begin: set where a sampled one does."""
-
-    @classmethod
-    def of(cls, shingles: Shingles, offsets: Index, config: LeakageConfig) -> Sample:
-        """Take the lowest runs of each document."""
-        counts = np.minimum(np.diff(offsets), _SAMPLE)
-        owners = np.repeat(np.arange(len(counts), dtype=np.uint32), counts)
-        places = np.arange(len(owners)) + np.repeat(offsets[:-1] - (np.cumsum(counts) - counts), counts)
-        runs = shingles[places]
-        chance = mixed((owners.astype(np.uint64) << _HIGH) | runs)
-        order = np.lexsort((chance, runs))
-        runs, owners = runs[order], owners[order]
-        rank = np.arange(len(runs)) - np.searchsorted(runs, runs)
-        is_common = np.searchsorted(runs, runs, side="right") - np.searchsorted(runs, runs) > _MOST_OWNERS
-        known_by = rank < _MOST_OWNERS
-        runs, owners, is_common = runs[known_by], owners[known_by], is_common[known_by]
-        # A document of Jaccard index s has at least the share s of its runs in common with the other.
-        kept = np.bincount(owners, minlength=len(counts))
-        expected = min(config.likeness, config.containment) * kept
-        needed: Index = np.maximum(_SURE * expected, 1).astype(np.int64)
-        needed_common: Index = np.maximum(needed, np.minimum(kept, _FEWEST_COMMON))
-        begins = np.zeros(1 << min(_MOST_BITS, max(_FEWEST_BITS, len(runs).bit_length() + _SPARSE_BITS)), bool)
-        begins[runs >> np.uint32(33 - len(begins).bit_length())] = True
-        table = np.packbits(begins, bitorder="little")
-        return cls(runs, owners, is_common, needed, needed_common, table)
-
-    @classmethod
-    def read(cls, place: Path) -> Sample:
-        """Map into memory what `write` wrote."""
-        return cls(*(np.load(place / f"sample_{one.name}.npy", mmap_mode="r") for one in fields(cls)))
-
-    def write(self, place: Path) -> None:
-        """Write a file for each array."""
-        for name, values in vars(self).items():
-            np.save(place / f"sample_{name}.npy", values)
-
-    def may_hold(self, runs: NDArray[np.uint32]) -> Index:
-        """Return the places of all runs that were sampled, and of a few others."""
-        begins = runs >> np.uint32(33 - (8 * len(self.table)).bit_length())
-        bits = self.table[begins >> np.uint32(3)] >> (begins & np.uint32(7)).astype(np.uint8)
-        return np.flatnonzero(bits & np.uint8(1))
 
 
 class HeldOut:
@@ -180,16 +113,21 @@ class Leakage:
     containment: NDArray[np.float64]
 
     @classmethod
-    def of(cls, parts: Sequence[Matches], held_out: int) -> Leakage:
+    def of(cls, parts: Iterable[Matches], held_out: int) -> Leakage:
         """Keep the closest match of each of so many documents: by containment, then likeness, then number."""
-        every = Matches.joined(parts)
-        documents, train, likeness, containment = every.held_out, every.train, every.likeness, every.containment
-        order = np.lexsort((train, -likeness, -containment, documents))
-        seen, first = np.unique(documents[order], return_index=True)
-        best = order[first]
         found = cls(np.full(held_out, NO_MATCH), np.zeros(held_out), np.zeros(held_out))
-        found.matches[seen], found.likeness[seen] = train[best], likeness[best]
-        found.containment[seen] = containment[best]
+        for part in parts:
+            order = np.lexsort((part.train, -part.likeness, -part.containment, part.held_out))
+            seen, first = np.unique(part.held_out[order], return_index=True)
+            best = order[first]
+            train, likeness, containment = part.train[best], part.likeness[best], part.containment[best]
+            matches, same = found.matches[seen], containment == found.containment[seen]
+            is_closer = (matches == NO_MATCH) | (containment > found.containment[seen])
+            is_closer |= same & (likeness > found.likeness[seen])
+            is_closer |= same & (likeness == found.likeness[seen]) & (train < matches)
+            seen = seen[is_closer]
+            found.matches[seen], found.likeness[seen] = train[is_closer], likeness[is_closer]
+            found.containment[seen] = containment[is_closer]
         return found
 
     def summary(self, sizes: Index, worst: int = 20) -> LeakageSummary:
@@ -246,8 +184,11 @@ def known(found: Leakage, among: Matches) -> NDArray[np.bool_]:
     return moved
 
 
-def straddling(pairs: Pairs, found: Overlaps, is_held_out: NDArray[np.bool_], likeness: float) -> Index:
-    """Return the training documents that are at least so like one that is held out: what has to leave training."""
-    first, second = is_held_out[pairs[:, 0]], is_held_out[pairs[:, 1]]
+def straddling(pairs: Pairs, found: Overlaps, sides: NDArray[np.bool_], likeness: float) -> Index:
+    """Return the training documents that are at least so like one that is held out: what has to leave training.
+
+    `sides` tells of both documents of each pair whether they are held out.
+    """
+    first, second = sides[:, 0], sides[:, 1]
     apart = (first != second) & (found.jaccard >= likeness)
     return np.unique(np.where(first, pairs[:, 1], pairs[:, 0])[apart])

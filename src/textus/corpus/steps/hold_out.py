@@ -4,54 +4,103 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import compress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from textus.corpus.bits import Bits
 from textus.corpus.config import CorpusConfig
-from textus.corpus.duplicates.clusters import Clusters
 from textus.corpus.duplicates.leakage import straddling
-from textus.corpus.split import TEST, TRAIN, VALIDATION, How, by_document, divide
+from textus.corpus.sorting import Cursor, Sorter
+from textus.corpus.split import TEST, TRAIN, VALIDATION, How
+from textus.corpus.split_config import SplitConfig
+from textus.corpus.steps.cluster import Clusters, Grouped
 from textus.corpus.steps.ledger import Ledger
 from textus.corpus.steps.measure import DOCUMENTS
-from textus.corpus.steps.near import Edges
-from textus.corpus.steps.table import Measured, Whole
+from textus.corpus.steps.near import Alike
+from textus.corpus.steps.shares import Candidates
+from textus.corpus.steps.table import Measured
 from textus.corpus.store import document_files, read_columns
 
 NEARLY_HELD_OUT = "nearly a held-out document"
 
 
+class HeldOut:
+    """Which documents that are kept are held out, and how that was chosen."""
+
+    def __init__(self, how: How, rows: Sorter) -> None:
+        self.how, self._rows = how, rows
+
+    def splits(self, pieces: Sequence[Measured]) -> Iterator[NDArray[np.int8]]:
+        """Yield the splits of each piece's documents; what was given stands for validation, kept or not."""
+        cursor = Cursor(self._rows)
+        for piece in pieces:
+            given = self.how == "given" and piece.held_out
+            splits = np.full(piece.stop - piece.start, VALIDATION if given else TRAIN, np.int8)
+            for numbers, chosen in cursor.up_to(piece.stop):
+                splits[numbers.astype(np.int64) - piece.start] = chosen
+            yield splits
+
+
 def hold_out(
-    pieces: Sequence[Measured], whole: Whole, clusters: Clusters, ledger: Ledger, edges: Edges, config: CorpusConfig
-) -> How:
-    """Set the split of every document that is kept; return how it was chosen."""
-    how = _how(ledger, clusters, config)
+    pieces: Sequence[Measured],
+    clusters: Clusters,
+    ledger: Ledger,
+    config: CorpusConfig,
+    folder: Path,
+    memory_bytes: int,
+) -> HeldOut:
+    """Choose the split of every document that is kept."""
+    how, rows = _how(pieces, clusters, ledger, config), Sorter(folder, 2, 1, memory_bytes // 4)
     if how == "tails":
-        return how
-    kept = np.flatnonzero(ledger.is_kept)
+        return HeldOut(how, rows)
     shares = {VALIDATION: config.validation_fraction, TEST: config.test_fraction}
-    sizes = whole.num_bytes
-    if how == "given":
-        ledger.split[whole.held_out] = VALIDATION
-        free = kept[~whole.held_out[kept]]
-        ledger.split[free] = by_document(clusters.keys[free], sizes[free], {TEST: config.test_fraction})
-    else:
-        values = list(_values(pieces, kept, config.split.field)) if config.split.field else []
-        stays = clusters.oversized[kept]
-        ledger.split[kept] = divide(config.split, clusters.keys[kept], sizes[kept], shares, values, stays)
-    if config.deduplicate != "near":
-        return how  # nobody is to leave for being nearly like another: the leakage is measured, and told
-    # Clusters stand on one side; groups, times and given files know nothing of likeness.
-    among = edges.where(np.asarray(ledger.is_kept[edges.pairs].all(axis=1)))
-    is_held_out = ledger.split != TRAIN
-    found = np.zeros(len(ledger), bool)
-    found[straddling(among.pairs, among.overlaps, is_held_out, config.duplicates.related)] = True
-    ledger.drop(found, NEARLY_HELD_OUT)
-    return how
+    given = how == "given"
+    asked = SplitConfig() if given else config.split
+    candidates = Candidates(asked, folder, memory_bytes // 2)
+    for piece, grouped, is_kept in _kept(pieces, clusters, ledger):
+        kept = np.flatnonzero(is_kept)
+        if given and piece.held_out:
+            continue
+        sizes = piece.columns(("bytes",))["bytes"][kept].astype(np.int64)
+        stays = np.zeros(len(kept), bool) if given else grouped.oversized[kept]
+        values = list(compress(_values(piece, asked.field), is_kept.tolist())) if asked.field else []
+        candidates.add(kept + piece.start, grouped.keys[:, kept], sizes, stays, values)
+    for numbers, splits in candidates.chosen({TEST: config.test_fraction} if given else shares):
+        rows.append(numbers, splits)
+    return HeldOut(how, rows)
 
 
-def _how(ledger: Ledger, clusters: Clusters, config: CorpusConfig) -> How:
+def drop_straddling(
+    pieces: Sequence[Measured], found: HeldOut, edges: Alike, ledger: Ledger, config: CorpusConfig
+) -> None:
+    """Drop from training what is nearly like a document that is held out.
+
+    Clusters stand on one side; groups, times and given files know nothing of likeness.
+    """
+    if found.how == "tails" or config.deduplicate != "near":
+        return  # nobody is to leave for being nearly like another: the leakage is measured, and told
+    is_held_out = Bits(len(ledger))
+    for piece, splits in zip(pieces, found.splits(pieces), strict=True):
+        is_held_out.add(piece.start + np.flatnonzero(splits != TRAIN))
+    for some in edges:
+        among = some.where(np.asarray(ledger.kept[some.pairs].all(axis=1)))
+        sides = is_held_out[among.pairs]
+        ledger.drop(straddling(among.pairs, among.overlaps, sides, config.duplicates.related), NEARLY_HELD_OUT)
+
+
+def _kept(
+    pieces: Sequence[Measured], clusters: Clusters, ledger: Ledger
+) -> Iterator[tuple[Measured, Grouped, NDArray[np.bool_]]]:
+    cursor = Cursor(clusters.rows)
+    for piece in pieces:
+        yield piece, clusters.of(piece, cursor.up_to(piece.stop)), ledger.kept.part(piece.start, piece.stop)
+
+
+def _how(pieces: Sequence[Measured], clusters: Clusters, ledger: Ledger, config: CorpusConfig) -> How:
     if config.validation:
         return "given"
     if config.split.how == "group":
@@ -59,16 +108,16 @@ def _how(ledger: Ledger, clusters: Clusters, config: CorpusConfig) -> How:
     if config.split.how == "time":
         return "time"
     parts = 1 + (config.validation_fraction > 0) + (config.test_fraction > 0)
-    contents = len(np.unique(clusters.labels[ledger.is_kept]))
-    return "tails" if contents < max(config.minimum_split_documents, parts) else "documents"
+    needed, contents = max(config.minimum_split_documents, parts), np.zeros(0, np.int64)
+    for _, grouped, is_kept in _kept(pieces, clusters, ledger):
+        contents = np.union1d(contents, grouped.labels[is_kept])
+        if len(contents) >= needed:
+            return "documents"
+    return "tails"
 
 
-def _values(pieces: Sequence[Measured], kept: NDArray[np.int64], field: str) -> Iterator[Any]:
-    """Yield what some documents have under a key."""
-    wanted = np.zeros(pieces[-1].stop, bool)
-    wanted[kept] = True
-    for piece in pieces:
-        metas = (meta for path in document_files(piece.place, DOCUMENTS) for (meta,) in read_columns(path, "meta"))
-        for take, meta in zip(wanted[piece.start : piece.stop], metas, strict=True):
-            if take:
-                yield json.loads(meta).get(field)
+def _values(piece: Measured, field: str) -> Iterator[Any]:
+    """Yield what the documents of a piece have under a key."""
+    for path in document_files(piece.place, DOCUMENTS):
+        for (meta,) in read_columns(path, "meta"):
+            yield json.loads(meta).get(field)

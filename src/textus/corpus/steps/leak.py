@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -12,17 +13,19 @@ import numpy as np
 
 from textus import storage
 from textus.corpus.batch import Index, text_batches
-from textus.corpus.config import CorpusConfig
+from textus.corpus.config import MEGABYTE, CorpusConfig
 from textus.corpus.document import Document
-from textus.corpus.duplicates.leakage import NO_MATCH, HeldOut, Leakage, LeakageSummary, Matches, Sample, known
+from textus.corpus.duplicates.leakage import NO_MATCH, HeldOut, Leakage, LeakageSummary, Matches, known
+from textus.corpus.duplicates.sample import Sample, write_sample
 from textus.corpus.duplicates.verify import Shingles, distinct, shingles
+from textus.corpus.sorting import sorting_bytes
 from textus.corpus.split import How, Split
 from textus.corpus.steps.samples import Samples
 from textus.corpus.steps.sets import gathered, open_sets, write_sets
 from textus.corpus.store import Row, read_documents, read_some, read_texts
 from textus.corpus.work.task import KIND as WORK
 
-VERSION = 2
+VERSION = 3
 """Raised when other files are written of the documents that are held out."""
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
 _SHOWN = 5
@@ -34,7 +37,7 @@ ROWS, CHANGED = "rows.npy", -1
 def spell_held_out(place: Path, payload: tuple[Sequence[Path], CorpusConfig]) -> Mapping[str, Any]:
     """Write the sets of all documents that are held out, what they are known by, and their sizes in bytes."""
     written, config = payload
-    sizes: list[int] = []
+    sizes = array("q")
 
     def texts() -> Iterator[str]:
         for document in _held_out(written):
@@ -42,7 +45,8 @@ def spell_held_out(place: Path, payload: tuple[Sequence[Path], CorpusConfig]) ->
             yield document.text
 
     write_sets(place, text_batches(texts()), config.duplicates.words)
-    Sample.of(*open_sets(place), config.leakage).write(place)
+    memory = sorting_bytes(64 * len(sizes), config.work.memory_mb * MEGABYTE)
+    write_sample(place, *open_sets(place), config.leakage, memory // 2)
     np.save(place / _SIZES, np.array(sizes, np.int64))
     return {"documents": len(sizes)}
 
@@ -110,11 +114,11 @@ def settle(
     """
     sizes = np.load(held_out / _SIZES)
     # A training document is known by its place in its piece, and by its piece.
-    parts = [(number, np.load(place / _MATCHES)) for number, place in enumerate(looked)]
-    matches = [
+    parts = ((number, np.load(place / _MATCHES)) for number, place in enumerate(looked))
+    matches = (
         Matches(rows[:, 0].astype(np.int64) * len(looked) + number, rows[:, 1].astype(np.int64), rows[:, 2], rows[:, 3])
         for number, rows in parts
-    ]
+    )
     found = Leakage.of(matches, len(sizes))
     summary = found.summary(sizes, worst=_SHOWN)
     _show(summary, written, samples)

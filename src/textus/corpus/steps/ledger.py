@@ -1,8 +1,10 @@
-"""Who is still in, and why the others are not: one line a document, in arrays."""
+"""Who is still in, and why the others are not: a bit a document in memory, a line on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +16,10 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from textus.corpus.arrow import array, column, numbered
+from textus.corpus.batch import Index
+from textus.corpus.bits import Bits
+from textus.corpus.flat import Flat, write_flat
+from textus.corpus.sorting import Cursor, Sorter
 from textus.corpus.split import SPLITS, Split
 
 KEPT = ""
@@ -30,85 +36,138 @@ _SCHEMA = pa.schema(
 )
 
 
+NO_DOCUMENT = -1
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What was decided on some documents, a number for each."""
+
+    reason: NDArray[np.int32]
+    """By its place among the ledger's names."""
+    note: NDArray[np.int32]
+    notes: list[str]
+    """What more there is to say of a decision, by `note`."""
+    match: NDArray[np.int64]
+    """The document that each was dropped for, or none."""
+    score: NDArray[np.float32]
+    """How alike the two are."""
+
+
 class Ledger:
     """Record what is decided on each of `count` documents; the first reason to drop one stands.
 
-    >>> ledger = Ledger(3)
-    >>> ledger.drop(np.array([False, True, True]), "too short")
-    >>> ledger.drop(np.array([True, True, False]), "duplicate", match=np.array([2, 2, 2]), score=1.0)
-    >>> [ledger.names[number] for number in ledger.reason]
-    ['duplicate', 'too short', 'too short']
-    >>> ledger.match.tolist()
-    [2, -1, -1]
+    All that is held of every document is one bit; the rest lies in files of `folder`.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, folder: Path, memory_bytes: int) -> None:
+        self.kept = Bits(count)
+        """Who is still in."""
         self.names: list[str] = [KEPT]
         """Reasons by number."""
-        self.reason = np.zeros(count, np.int32)
-        self.notes: list[str] = [""]
-        """What more there is to say of a decision, by number."""
-        self.note = np.zeros(count, np.int32)
-        self.match = np.full(count, -1, np.int64)
-        """The document that this one was dropped for, or none."""
-        self.score = np.zeros(count, np.float32)
-        """How alike the two are."""
-        self.cluster = np.arange(count, dtype=np.int64)
-        """Documents of one cluster are near duplicates, directly or through others, and share a split."""
-        self.split = np.zeros(count, np.int8)
+        self._count, self._counts = count, Counter[int]()
+        self._judged, self._path = 0, folder / "judged.i32"
+        self._drops = Sorter(folder, columns=4, keys=1, memory_bytes=memory_bytes)
+        self._words: dict[int, str] = {}
 
     def __len__(self) -> int:
-        return len(self.reason)
+        return self._count
 
-    @property
-    def is_kept(self) -> NDArray[np.bool_]:
-        """Tell which documents are still in."""
-        return np.asarray(self.reason == 0)
+    def number(self, reason: str) -> int:
+        """Return the number of a reason."""
+        if reason not in self.names:
+            self.names.append(reason)
+        return self.names.index(reason)
+
+    def judge(self, reasons: NDArray[np.int32]) -> None:
+        """Take the reasons, by number, why the next documents go or stay: those of a piece, in order."""
+        with self._path.open("ab") as file:
+            write_flat(file, reasons)
+        self.kept.add(self._judged + np.flatnonzero(reasons == 0))
+        self._judged += len(reasons)
+        self._count_in(reasons)
 
     def drop(
         self,
-        which: NDArray[np.bool_],
+        numbers: Index,
         reason: str,
         *,
-        match: NDArray[np.int64] | None = None,
+        match: Index | int = NO_DOCUMENT,
         score: NDArray[Any] | float = 0.0,
-        note: str = "",
     ) -> None:
-        """Drop those documents of `which` that are still in."""
-        which = which & self.is_kept
-        if not which.any():
+        """Drop those of some documents, each named once, that are still in; say for which each goes, and how alike."""
+        number, stay = self.number(reason), self.kept[numbers]
+        if not stay.any():
             return
-        self.reason[which] = _number(self.names, reason)
-        self.note[which] = _number(self.notes, note)
-        if match is not None:
-            self.match[which] = match[which]
-            self.score[which] = score[which] if isinstance(score, np.ndarray) else score
+        chosen = numbers[stay]
+        matches = match[stay] if isinstance(match, np.ndarray) else np.full(len(chosen), match, np.int64)
+        scores = score[stay] if isinstance(score, np.ndarray) else np.full(len(chosen), score)
+        bits = scores.astype(np.float32).view(np.uint32)
+        self._drops.append(chosen, number, matches.astype(np.int64).view(np.uint64), bits)
+        self.kept.remove(chosen)
+        self._counts[number] += len(chosen)
 
-    def drop_one(self, number: int, reason: str, note: str) -> None:
+    def drop_one(self, document: int, reason: str, note: str) -> None:
         """Drop one document, with words of its own."""
-        if not self.reason[number]:
-            self.reason[number], self.note[number] = _number(self.names, reason), len(self.notes)
-            self.notes.append(note)
+        numbers = np.array([document], np.int64)
+        if self.kept[numbers][0]:
+            self.drop(numbers, reason)
+            self._words[document] = note
 
     def counts(self) -> dict[str, int]:
         """Count the dropped documents by reason, in the order in which reasons came."""
-        counts = np.bincount(self.reason, minlength=len(self.names))
-        return {name: int(count) for name, count in zip(self.names[1:], counts[1:], strict=True) if count}
+        return {name: self._counts[number] for number, name in enumerate(self.names) if number and self._counts[number]}
 
-    def save(self, path: Path, offsets: Sequence[int]) -> None:
-        """Write a Parquet file with a row a document, and a row group from each offset to the next."""
-        with pa.parquet.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
-            for start, stop in pairwise(offsets):
-                part = slice(start, stop)
-                columns = [
-                    numbered(self.reason[part], self.names),
-                    numbered(self.note[part], self.notes),
-                    numbered(self.split[part], SPLITS),
-                    column(self.match[part]),
-                    column(self.score[part]),
-                    column(self.cluster[part]),
-                ]
-                writer.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA), row_group_size=max(1, stop - start))
+    def decided(self, offsets: Sequence[int]) -> Iterator[Decided]:
+        """Yield what was decided on the documents from each offset to the next."""
+        cursor, judged, noted = Cursor(self._drops), Flat(self._path, np.int32), sorted(self._words)
+        for start, stop in pairwise(offsets):
+            count = stop - start
+            found = Decided(
+                judged.part(start, stop),
+                np.zeros(count, np.int32),
+                [""],
+                np.full(count, NO_DOCUMENT, np.int64),
+                np.zeros(count, np.float32),
+            )
+            for numbers, reason, match, score in cursor.up_to(stop):
+                at = numbers.astype(np.int64) - start
+                found.reason[at], found.match[at] = reason.astype(np.int32), match.view(np.int64)
+                found.score[at] = score.astype(np.uint32).view(np.float32)
+            for document in noted[bisect_left(noted, start) : bisect_left(noted, stop)]:
+                found.note[document - start] = len(found.notes)
+                found.notes.append(self._words[document])
+            yield found
+
+    def _count_in(self, reasons: NDArray[np.int32]) -> None:
+        numbers, counts = np.unique(reasons, return_counts=True)
+        self._counts.update(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
+
+
+class DecisionWriter:
+    """Write decisions to a Parquet file: a row a document, and a row group for each piece."""
+
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        self._writer, self._names = pa.parquet.ParquetWriter(path, _SCHEMA, compression="zstd"), names
+
+    def append(self, decided: Decided, splits: NDArray[np.int8], clusters: Index) -> None:
+        """Write those of a piece; documents of one cluster are near duplicates, directly or through others."""
+        columns = [
+            numbered(decided.reason, self._names),
+            numbered(decided.note, decided.notes),
+            numbered(splits, SPLITS),
+            column(decided.match),
+            column(decided.score),
+            column(clusters),
+        ]
+        rows = pa.Table.from_arrays(columns, schema=_SCHEMA)
+        self._writer.write_table(rows, row_group_size=max(1, len(splits)))
+
+    def __enter__(self) -> DecisionWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
 
 
 @dataclass(frozen=True)
@@ -139,9 +198,3 @@ def read_decisions(path: Path, group: int) -> list[Decision]:
             return []
         table = file.read_row_group(group, use_threads=False)
     return [Decision(*row) for row in zip(*(array(table.column(name)).tolist() for name in _SCHEMA.names), strict=True)]
-
-
-def _number(names: list[str], name: str) -> int:
-    if name not in names:
-        names.append(name)
-    return names.index(name)

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from textus import storage
 from textus.corpus.batch import batches
-from textus.corpus.duplicates.clusters import preference
 from textus.corpus.duplicates.config import SemanticConfig
 from textus.corpus.duplicates.semantic import Alike, Embed, embedded, random_cosines, scaled, semantic_repeats
-from textus.corpus.steps.exact import ranks
+from textus.corpus.steps.exact import standing
 from textus.corpus.steps.ledger import read_choices
 from textus.corpus.steps.measure import DOCUMENTS
-from textus.corpus.steps.table import Measured, gather
+from textus.corpus.steps.table import Measured
 from textus.corpus.store import read_documents
 from textus.corpus.work.task import KIND
 from textus.errors import CorpusError
@@ -68,18 +67,19 @@ class Search:
     pieces: tuple[Measured, ...]
     embedded: tuple[Path, ...]
     decisions: Path
-    priority: tuple[str, ...]
+    first: Path
+    """Where it is told how documents are preferred."""
     config: SemanticConfig
 
 
 def find(place: Path, payload: Search) -> Mapping[str, Any]:
     """Write which documents are like one that is kept before them, and that one."""
-    whole = gather(payload.pieces)
-    places = preference(ranks(whole, payload.priority), whole.num_bytes)
     scratch = place / "scratch"
     numbers, size = _gathered(scratch, payload)
     vectors = np.memmap(scratch, np.float16, "r", shape=(len(numbers), size)) if size else np.zeros((0, 1), np.float16)
-    found = semantic_repeats(vectors, places[numbers], payload.config)
+    places = np.empty(len(numbers), np.int64)
+    places[np.argsort(standing(payload.first).take(numbers), kind="stable")] = np.arange(len(numbers))
+    found = semantic_repeats(vectors, places, payload.config)
     by_chance = random_cosines(vectors, _RANDOM_PAIRS, payload.config.seed)
     del vectors
     scratch.unlink()

@@ -10,7 +10,7 @@ and only those that are alike are read whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from textus.corpus.bits import Bits
 from textus.corpus.duplicates.candidates import candidate_pairs, merged, num_ranges, range_of
 from textus.corpus.duplicates.config import DuplicatesConfig
 from textus.corpus.duplicates.verify import Overlaps, Shingles, overlaps
@@ -26,7 +27,7 @@ from textus.corpus.steps.measure import BANDS
 from textus.corpus.steps.sets import copy_sets, open_sets, read_offsets
 from textus.corpus.steps.table import Measured
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the files of these steps change."""
 _PAIRS, _OVERLAPS, _IN_PAIRS = "pairs.u64", "overlaps.npy", "in_pairs.npy"
 PAIR_BYTES = 4000
@@ -98,15 +99,15 @@ def join(place: Path, payload: tuple[Sequence[Path], int]) -> Mapping[str, Any]:
     """Write the candidate pairs of all bands, each once, in order, and which of so many documents are in any."""
     found, documents = payload
     parts = [_open(path) for path in found]
-    in_pairs, count = np.zeros(documents, bool), 0
+    in_pairs, count = Bits(documents), 0
     with (place / _PAIRS).open("wb") as file:
         for first, behind in pairwise(_borders(parts)):
             inside = (part[slice(*np.searchsorted(part, np.array([first, behind], np.uint64)))] for part in parts)
             packed = np.unique(np.concatenate([np.zeros(0, np.uint64), *inside]))
             file.write(packed.data)  # `tofile` says nothing of a full disk
-            in_pairs[_unpacked(packed)] = True
+            in_pairs.add(_unpacked(packed).ravel())
             count += len(packed)
-    np.save(place / _IN_PAIRS, in_pairs)
+    np.save(place / _IN_PAIRS, in_pairs.bytes)
     return {"pairs": count}
 
 
@@ -129,7 +130,7 @@ class Spelling:
 def spell(place: Path, payload: Spelling) -> Mapping[str, Any]:
     """Write the sorted sets of the documents of a piece that are in candidate pairs."""
     piece = payload.piece
-    rows = np.flatnonzero(np.load(payload.pairs / _IN_PAIRS, mmap_mode="r")[piece.start : piece.stop])
+    rows = np.flatnonzero(Bits.read(payload.pairs / _IN_PAIRS).part(piece.start, piece.stop))
     copy_sets(place, piece.place, rows)
     np.save(place / _ROWS, rows + piece.start)
     return {"documents": len(rows)}
@@ -158,14 +159,12 @@ def compare(place: Path, payload: Comparison) -> Mapping[str, Any]:
 def cut(pairs: Path, spelt: Sequence[Path], megabytes: float) -> list[tuple[int, int]]:
     """Cut the pairs into ranges whose sets take at most so much memory together, one pair at the least."""
     packed = _open(pairs)
-    numbers = np.concatenate([np.load(place / _ROWS) for place in spelt]) if spelt else np.zeros(0, np.int64)
-    sizes = [np.diff(read_offsets(place)) for place in spelt]
-    size = np.concatenate(sizes) if sizes else np.zeros(0, np.int64)
     most, total, borders = max(1, int(megabytes * 1e6)), 0, [0]
     for start in range(0, len(packed), _MANY):
-        found = _unpacked(packed[start : start + _MANY])
-        # Numbers of documents rise from piece to piece. 4 bytes a run, of each pair: more than its documents take.
-        costs = 4 * size[np.searchsorted(numbers, found)].sum(axis=1) + _BYTES_PER_PAIR
+        numbers, places = np.unique(_unpacked(packed[start : start + _MANY]), return_inverse=True)
+        sizes = np.concatenate([np.diff(read_offsets(place))[at] for place, at in _spelt(numbers, spelt)])
+        # 4 bytes a run, of each pair: more than its documents take.
+        costs = 4 * sizes[places.reshape(-1, 2)].sum(axis=1) + _BYTES_PER_PAIR
         chunks = (total + np.cumsum(costs)) // most
         before = np.concatenate(([total // most], chunks[:-1]))
         borders += (start + np.flatnonzero(chunks != before)).tolist()
@@ -173,16 +172,22 @@ def cut(pairs: Path, spelt: Sequence[Path], megabytes: float) -> list[tuple[int,
     return [(start, stop) for start, stop in pairwise([*borders, len(packed)]) if stop > start]
 
 
+def _spelt(numbers: NDArray[np.int64], spelt: Sequence[Path]) -> Iterator[tuple[Path, NDArray[np.int64]]]:
+    """Yield the places that spelt out some documents, in order, each with the rows of its own."""
+    for place in spelt:
+        rows = np.load(place / _ROWS, mmap_mode="r")
+        if not len(rows):
+            continue
+        own = numbers[np.searchsorted(numbers, rows[0]) : np.searchsorted(numbers, rows[-1], "right")]
+        if len(own):
+            yield place, np.searchsorted(rows, own)
+
+
 def _sets(numbers: NDArray[np.int64], spelt: Sequence[Path]) -> tuple[Shingles, NDArray[np.int64]]:
     """Gather the sets of some documents, in order, from the pieces that spelt them out."""
     parts: list[Shingles] = []
     sizes: list[NDArray[np.int64]] = [np.zeros(1, np.int64)]
-    for place in spelt:
-        rows = np.load(place / _ROWS)
-        if not len(rows):
-            continue
-        own = numbers[np.searchsorted(numbers, rows[0]) : np.searchsorted(numbers, rows[-1], "right")]
-        at = np.searchsorted(rows, own)
+    for place, at in _spelt(numbers, spelt):
         hashes, offsets = open_sets(place)
         parts += [np.asarray(hashes[offsets[index] : offsets[index + 1]]) for index in at]
         sizes.append(offsets[at + 1] - offsets[at])
@@ -191,34 +196,45 @@ def _sets(numbers: NDArray[np.int64], spelt: Sequence[Path]) -> tuple[Shingles, 
 
 @dataclass(frozen=True)
 class Edges:
-    """Pairs of documents that are alike, and what each has in common."""
+    """Some pairs of documents that are alike, and what each has in common."""
 
     pairs: NDArray[np.int64]
     overlaps: Overlaps
-    compared: int = 0
-    """How many pairs these were chosen from."""
 
     def where(self, which: NDArray[np.bool_]) -> Edges:
         """Return some of the edges."""
         found = self.overlaps
-        kept = Overlaps(found.shared[which], found.first[which], found.second[which])
-        return Edges(self.pairs[which], kept, self.compared)
+        return Edges(self.pairs[which], Overlaps(found.shared[which], found.first[which], found.second[which]))
 
 
-def read_edges(pairs: Path, compared: Sequence[Path], config: DuplicatesConfig) -> Edges:
-    """Read the pairs that are alike enough for any threshold, a range at a time."""
-    packed, start = _open(pairs), 0
-    rows, kept = [np.zeros((0, 3), np.int64)], [np.zeros(0, np.uint64)]
-    for place in compared:
-        found = np.load(place / _OVERLAPS).astype(np.int64)
-        own = Overlaps(*found.T)
-        alike = own.jaccard >= min(config.threshold, config.related)
-        if config.containment > 0:
-            alike |= own.containment >= config.containment
-        rows.append(found[alike])
-        kept.append(packed[start : start + len(found)][alike])
-        start += len(found)
-    return Edges(_unpacked(np.concatenate(kept)), Overlaps(*np.concatenate(rows).T), start)
+@dataclass(frozen=True)
+class Alike:
+    """All pairs that are alike enough for any threshold, in files."""
+
+    pairs: Path
+    compared: tuple[Path, ...]
+    config: DuplicatesConfig
+    at_once: int
+    """How many pairs are looked at together."""
+
+    def __len__(self) -> int:
+        """Return how many pairs these are chosen from."""
+        return len(_open(self.pairs))
+
+    def __iter__(self) -> Iterator[Edges]:
+        packed, start, config = _open(self.pairs), 0, self.config
+        for place in self.compared:
+            found = np.load(place / _OVERLAPS, mmap_mode="r")
+            for first in range(0, len(found), self.at_once):
+                rows = np.array(found[first : first + self.at_once], np.int64)
+                own = Overlaps(*rows.T)
+                alike = own.jaccard >= min(config.threshold, config.related)
+                if config.containment > 0:
+                    alike |= own.containment >= config.containment
+                if alike.any():
+                    pairs = _unpacked(packed[start + first : start + first + len(rows)][alike])
+                    yield Edges(pairs, Overlaps(*rows[alike].T))
+            start += len(found)
 
 
 def _open(place: Path) -> Packed:

@@ -103,15 +103,15 @@ def evaluation_sets(bench: Bench, pieces: tuple[Measured, ...], config: CorpusCo
 
 
 def same_meaning(
-    bench: Bench, pieces: tuple[Measured, ...], config: CorpusConfig, model: Embedding, decided: Path
+    bench: Bench, pieces: tuple[Measured, ...], config: CorpusConfig, model: Embedding, decided: Path, first: Path
 ) -> Path:
     """Find, among the documents that stay, those that say the same as another in other words."""
     jobs = [
         Job(meaning.Embedded(piece, model.embed), [piece.place.name, model.key], piece.num_bytes) for piece in pieces
     ]
     embedded = bench.here("meaning", "embedded", meaning.embed, jobs)
-    search = meaning.Search(pieces, embedded, decided / DECISIONS, config.priority, config.semantic)
-    key = [decided.name, [place.name for place in embedded]]
+    search = meaning.Search(pieces, embedded, decided / DECISIONS, first, config.semantic)
+    key = [decided.name, first.name, [place.name for place in embedded]]
     return bench.one("same meaning", "alike", meaning.find, search, key)
 
 
