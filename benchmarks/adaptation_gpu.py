@@ -35,10 +35,12 @@ from textus.adaptation import lora
 from textus.adaptation.base import Base, open_base
 from textus.adaptation.settings import LoraConfig
 from textus.checkpoint.checkpoint import load_model, write_model
-from textus.dataset.conversations import conversations
+from textus.dataset.conversations import conversation
 from textus.dataset.examples import Examples, Gathered
 from textus.dataset.loader import Loader
 from textus.dataset.packing import Packed
+from textus.dataset.records import read
+from textus.errors import InputError
 from textus.model.config import ModelConfig
 from textus.model.transformer import Transformer
 from textus.objectives.instruction import Instruction
@@ -135,7 +137,11 @@ def ours(options: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
     base = open_base(options.out / "base")
     context = base.opened.config.context_length
     gathered = Gathered(base.opened.tokenizer.vocab_size)
-    for found in conversations(options.data):
+    for record in read(options.data):
+        try:
+            found = conversation(record)
+        except InputError:
+            continue  # as with data.faulty=skip
         tokens, asked = base.turns.encode(found.messages, "assistant")
         if any(asked[1 : context + 1]):
             gathered.add(tokens[: context + 1], asked[: context + 1])
