@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import textus
 from textus.adaptation.job import Adapted
 from textus.adaptation.rewards import exact, judged, number, reward_named, valid_json
 from textus.adaptation.rollouts import asked
+from textus.checkpoint.checkpoint import load_model
 from textus.dataset.examples import Gathered
 from textus.dataset.prompts import Prompts
 from textus.errors import CheckpointError, ConfigError, CorpusError, InputError
 from textus.objectives.objective import IGNORE
+from textus.progress import Silent
 from textus.training.run import Run
 
 FAST: dict[str, Any] = {
@@ -39,6 +42,9 @@ def short(answer, record):
 
 def nothing(answer, record):
     return float("nan")
+
+def same(answer, record):
+    return 0.25
 
 def broken(answer, record):
     return record["no such key"]
@@ -121,6 +127,27 @@ def test_an_adapter_learns_from_rewards_too(here: Path, tmp_path: Path) -> None:
     found = grpo(tmp_path / "thin", **{"lora.rank": 2, "training.steps": 2, "reward": "json"})
     assert (tmp_path / "thin" / "adapter" / "adapter_config.json").is_file()
     assert found.scores[0].name == "accuracy"
+
+
+class Heard(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_where_all_answers_are_worth_the_same_it_is_said_once_and_nothing_changes(here: Path, tmp_path: Path) -> None:
+    heard, changes = Heard(), {"reward": "rewards.py:same", "beta": 0.0, "training.weight_decay": 0.0}
+    settings = {**FAST, **changes, "training.steps": 7}
+    found = textus.adapt("base", "sums.jsonl", method="grpo", out=tmp_path / "out", settings=settings, progress=heard)
+    (said,) = [text for text in heard.said if "nothing to learn" in text]
+    assert said.startswith("in 5 rounds") and "(their mean is 0.25)" in said and "hint: " in said
+    assert "Nothing was learnt" in found.report.text() and "in 7 rounds" in found.report.text()
+    before, after = (load_model(directory).state_dict() for directory in (Path("base"), tmp_path / "out"))
+    assert all(torch.equal(before[name], value) for name, value in after.items() if name.startswith("blocks"))
 
 
 def test_rewards_are_what_they_say() -> None:

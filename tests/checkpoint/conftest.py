@@ -29,7 +29,7 @@ _LLAMA3 = {
 }
 _ENDS = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
 SHAPES: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "llama": ("LlamaForCausalLM", "LlamaConfig", {**_DECODER, "rope_parameters": _LLAMA3}),
+    "llama": ("LlamaForCausalLM", "LlamaConfig", {**_DECODER, "rope_parameters": _LLAMA3, "attention_bias": True}),
     "mistral": ("MistralForCausalLM", "MistralConfig", {**_DECODER, "sliding_window": 6, "head_dim": 8}),
     "qwen2": (
         "Qwen2ForCausalLM",

@@ -265,6 +265,16 @@ def test_the_positions_of_older_configs_are_understood(tmp_path: Path, their_mod
     agree(load_model(tmp_path), other, tokens())
 
 
+def test_attention_has_biases_where_its_config_says_so(tmp_path: Path, their_model: Callable[..., Any]) -> None:
+    for family, has_biases in (("qwen3", True), ("llama", False)):
+        other = their_model(family, attention_bias=has_biases)
+        other.save_pretrained(tmp_path / family)
+        model = load_model(tmp_path / family)
+        assert model.config.attention_biases is has_biases
+        assert other.num_parameters() == model.config.num_parameters()
+        agree(model, other, tokens())
+
+
 def test_half_precision_is_read_as_float32(tmp_path: Path, their_model: Callable[..., Any]) -> None:
     their_model("qwen2").to(torch.bfloat16).save_pretrained(tmp_path)
     assert {value.dtype for value in load_model(tmp_path).parameters()} == {torch.float32}
@@ -277,7 +287,10 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("llama", {"architectures": None, "model_type": None}, "holds no architecture"),
     ("llama", {"auto_map": {"AutoModel": "modeling.Mine"}}, "asks for Python code that comes with the model"),
     ("llama", {"hidden_act": "gelu"}, "asks for hidden_act=gelu"),
-    ("llama", {"mlp_bias": True, "attention_bias": True}, "asks for attention_bias=True, mlp_bias=True"),
+    ("llama", {"mlp_bias": True}, "asks for mlp_bias=True"),
+    ("mistral", {"attention_bias": True}, "asks for attention_bias=True"),
+    ("bert", {"architectures": ["BertModel"]}, "holds BertModel, a BERT without the part that predicts tokens"),
+    ("gpt2", {"architectures": ["GPT2Model"]}, "holds GPT2Model, a GPT-2 without the part that predicts tokens"),
     ("llama", {"quantization_config": {"bits": 4}}, "asks for quantization_config"),
     ("llama", {"rope_scaling": {"rope_type": "longrope"}}, "asks for rope_type=longrope"),
     ("llama", {"rope_scaling": {"rope_type": "llama3", "low_freq_factor": 2.0}}, "asks for low_freq_factor=2.0"),

@@ -19,7 +19,7 @@ from textus.adaptation.held_out import mean_and_error
 from textus.adaptation.instruct import side_by_side
 from textus.adaptation.job import Adapted, Job
 from textus.adaptation.kept import kept_or_made
-from textus.adaptation.rewards import BUILT_IN, Reward, judged, needed, reward_named
+from textus.adaptation.rewards import BUILT_IN, Reward, judged, needed, nothing_told_apart, reward_named
 from textus.adaptation.rollouts import REWARDS, Answer, Rollouts, Said, best_answers
 from textus.adaptation.settings import GrpoSettings
 from textus.adaptation.tune import RECORD, Tuning, training_table
@@ -40,7 +40,7 @@ from textus.training import machine
 from textus.training.config import TrainConfig
 
 SHAPES = '{"prompt": "What is 2 + 3?", "answer": "5"}'
-RATE = 0.1
+RATE = 1.0
 """What is left of the rate for instructions: answers that the model gives already are only to be weighed anew."""
 _SHOWN = 3
 _ANSWERS_ON_A_GPU = 64
@@ -206,6 +206,7 @@ def _objective(job: Job, base: Base, settings: GrpoSettings, training: Prompts, 
         reference=_reference(base, settings),
         directory=job.directory,
         seed=config.seed,
+        say=job.progress.say,
         kept=2 + (config.keep_last + 1) * every if settings.iterations > 1 else 2,
     )
     return Reinforcement(**values, write=write, judge=judge)
@@ -301,6 +302,9 @@ def _told(
         ("Reward of the answers learnt from", Chart("Reward", "round", "mean reward", {"reward": line})),
         ("Training", training_table(record)),
     ]
+    if rounds and not told_apart:
+        mean = float(np.mean([one["reward"] for one in rounds.values()]))
+        sections.insert(0, ("Nothing was learnt", Prose(nothing_told_apart(len(rounds), mean))))
     for when, found in (("before", before), ("after", after)):
         sections.append((f"Answers {when}", Prose("\n---\n".join(found["answers"]), verbatim=True)))
     told = {

@@ -101,6 +101,20 @@ def judged(reward: Reward, name: str, answer: str, record: Mapping[str, Any], pl
     return found
 
 
+def nothing_told_apart(rounds: int, reward: float) -> str:
+    """Say that answers to a prompt were all worth the same, with what helps; `reward` is their mean.
+
+    >>> nothing_told_apart(5, 0.0).splitlines()[0]
+    'in 5 rounds no prompt had answers of different rewards (their mean is 0): there is nothing to learn from them'
+    """
+    return (
+        f"in {rounds} rounds no prompt had answers of different rewards (their mean is {reward:.3g}): there is nothing "
+        "to learn from them\nhint: where all are wrong, begin with a model that is right now and then (--method "
+        "instruct), give a larger `group`, a warmer `temperature` or more `answer_tokens`, or let the reward give a "
+        "part for what is nearly right; where all are right, give harder prompts"
+    )
+
+
 def _value(text: str) -> float:
     return float(text.replace(",", ""))
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from textus import storage
+from textus.adaptation.rewards import nothing_told_apart
 from textus.dataset.prompts import Prompts
 from textus.decoding.engine.batch import write_all
 from textus.decoding.engine.engine import Engine, Handle
@@ -34,6 +35,8 @@ from textus.objectives.reinforcement import Reinforcement, Written, advantages
 from textus.tokenizer.tokenizer import Tokenizer
 
 DIRECTORY, REWARDS = "rollouts", "rewards.json"
+_PATIENCE = 5
+"""After so many rounds in a row from which nothing was learnt, this is said."""
 _SPREAD = 0x9E3779B97F4A7C15
 """Mixes the number of a row into the seed."""
 
@@ -128,7 +131,10 @@ class Rollouts:
     seed: int
     kept: int
     """So many rounds stay on disk."""
+    say: Callable[[str], None]
+    """Is told where there is nothing to learn."""
     _round: dict[str, Any] = field(default_factory=dict)
+    _warned: bool = False
 
     def __call__(self, model: Transformer, numbers: tuple[int, ...]) -> Written:
         """Return the answers to the prompts of rows of one step, as `Write` says."""
@@ -232,6 +238,16 @@ class Rollouts:
             "told_apart": sum(max(group) > min(group) for group in groups) / len(groups),
         }
         storage.write_json(path, told)
+        self._warn([told[name] for name in sorted(told)])
+
+    def _warn(self, rounds: Sequence[Mapping[str, float]]) -> None:
+        """Say, once, that rewards do not differ."""
+        last = rounds[-_PATIENCE:]
+        if len(last) < _PATIENCE or any(one["told_apart"] for one in last):
+            self._warned = False
+        elif not self._warned:
+            self._warned = True
+            self.say(nothing_told_apart(_PATIENCE, math.fsum(one["reward"] for one in last) / _PATIENCE))
 
 
 def best_answers(

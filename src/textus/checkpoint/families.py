@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -79,10 +80,19 @@ def layout_of(values: Mapping[str, Any], path: Path) -> Layout:
     for layout in LAYOUTS.values():
         if architecture in layout.architectures or (not named and values.get("model_type") == layout.model_type):
             return layout
-    raise CheckpointError(
-        f"{path}: holds {architecture or values.get('model_type') or 'no architecture'}, which is not read",
-        hint=f"models that can be opened: {_known()}",
-    )
+    named = architecture or values.get("model_type") or "no architecture"
+    for layout in LAYOUTS.values():
+        if named == f"{_stem(layout)}Model":
+            raise CheckpointError(
+                f"{path}: holds {named}, a {TRAITS[layout.family].name} without the part that predicts tokens",
+                hint=f"take the directory of a {' or '.join(layout.architectures)}",
+            )
+    raise CheckpointError(f"{path}: holds {named}, which is not read", hint=f"models that can be opened: {_known()}")
+
+
+def _stem(layout: Layout) -> str:
+    """Return what the names of a family's classes begin with."""
+    return re.sub(r"(For\w+|LMHeadModel)$", "", layout.architectures[0])
 
 
 def _known() -> str:

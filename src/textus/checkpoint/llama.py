@@ -21,6 +21,7 @@ _FIELDS = {
     "norm_epsilon": "rms_norm_eps",
     "tied_embeddings": "tie_word_embeddings",
 }
+_BIASES = {"attention_biases": "attention_bias"}
 _LAYER: dict[str, tuple[str, ...]] = {
     "self_attn.q_proj": ("attention.query",),
     "self_attn.k_proj": ("attention.key",),
@@ -81,8 +82,9 @@ QWEN3 = Layout(
     family="qwen3",
     architectures=("Qwen3ForCausalLM",),
     model_type="qwen3",
-    fields=_FIELDS,
-    always={"hidden_act": ("silu",), "attention_bias": (False,), "use_sliding_window": (False,)},
+    fields={**_FIELDS, **_BIASES},
+    always={"hidden_act": ("silu",), "use_sliding_window": (False,)},
+    defaults={"attention_bias": False},
     read=rope.from_theirs,
     write=_write,
     refused=rope.refused,
@@ -96,14 +98,13 @@ LLAMA = Layout(
     family="llama",
     architectures=("LlamaForCausalLM",),
     model_type="llama",
-    fields=_BY_HEADS,
+    fields={**_BY_HEADS, **_BIASES},
     always={
         "hidden_act": ("silu", "swish"),
-        "attention_bias": (False,),
         "mlp_bias": (False,),
         "rope_interleaved": (False,),
     },
-    defaults=_OLDER,
+    defaults={**_OLDER, "attention_bias": False},
     read=lambda values: {**_positions(values), **_heads(values)},
     write=_write_heads,
     refused=rope.refused,

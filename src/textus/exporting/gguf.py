@@ -70,6 +70,11 @@ def check(opened: Checkpoint) -> None:
             f"{opened.directory}: reads both ways, and GGUF is for models that write from left to right",
             hint="export it with --to onnx",
         )
+    if config.attention_biases:
+        raise CheckpointError(
+            f"{opened.directory}: has biases in its attention, which llama.cpp's {ARCHITECTURE} has not",
+            hint="export it with --to onnx",
+        )
     _vocabulary(opened)
 
 

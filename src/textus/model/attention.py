@@ -45,7 +45,7 @@ class Attention(nn.Module):
         self.head_size = config.head_size
         self.num_heads = config.num_heads
         queries, keys = config.num_heads * config.head_size, config.num_kv_heads * config.head_size
-        biases = TRAITS[config.family].biases
+        biases = "all" if config.attention_biases else TRAITS[config.family].biases
         # apart, so that each matrix keeps its name; `project` joins them where that is faster
         self.query = Linear(config.hidden_size, queries, biases != "none")
         self.key = Linear(config.hidden_size, keys, biases != "none")

@@ -63,6 +63,8 @@ class ModelConfig(Settings):
     """With `window`: the base of the rotary wavelengths of local layers; 0: as of the others."""
     token_types: Natural = 0
     """How many kinds of token the embedding tells apart (BERT's); every token is of the first."""
+    attention_biases: bool = False
+    """Whether the four projections of attention add biases where those of the family have none."""
     head_bias: bool = False
     """Whether each token of the vocabulary has a number that is added to its logit."""
     reads_both_ways: bool = False
@@ -163,9 +165,11 @@ class ModelConfig(Settings):
         norms = 2 * self.num_layers - (not traits.norms_first) + 2 * traits.is_encoder + (not traits.norms_behind)
         size = norms * self.hidden_size * (2 if traits.biases == "all" else 1)
         layer = 2 * self.head_size if traits.query_norms else 0
-        layer += 0 if traits.biases == "none" else queries + 2 * keys
+        has_biases = self.attention_biases or traits.biases == "all"
+        layer += queries + 2 * keys if has_biases or traits.biases == "queries" else 0
+        layer += self.hidden_size if has_biases else 0
         if traits.biases == "all":
-            layer += 2 * self.hidden_size + self.intermediate_size
+            layer += self.hidden_size + self.intermediate_size
             size += self.hidden_size if traits.is_encoder else 0
         return size + self.num_layers * layer + (self.vocab_size if self.head_bias else 0)
 
