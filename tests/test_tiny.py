@@ -66,6 +66,11 @@ def test_a_hybrid_opens_as_a_causal_model_and_reads_both_ways_when_told_to(both_
         assert torch.allclose(ours.model(tokens).logits, theirs(tokens).logits, atol=1e-4)
         both = ours.model(tokens, attention="bidirectional").logits
         assert torch.allclose(both, theirs(tokens, is_causal=False).logits, atol=1e-4)
+        seen = torch.ones_like(tokens)
+        seen[1, 20:] = 0  # where rows are padded a mask is made, which must not hide what follows either
+        padded = theirs(tokens, attention_mask=seen, is_causal=False).logits
+        short = ours.model(tokens[1:, :20], attention="bidirectional").logits
+        assert torch.allclose(both[0], padded[0], atol=1e-4) and torch.allclose(short[0], padded[1, :20], atol=1e-4)
         assert not torch.allclose(both, ours.model(tokens).logits, atol=1e-2)
 
 

@@ -74,13 +74,12 @@ def test_texts_have_the_same_labels_in_transformers(tmp_path, tokenizer, kind, p
     assert type(theirs).__name__ == ("ModernBert" if kind == "encoder" else "Qwen3") + "ForSequenceClassification"
     assert theirs.config.id2label == dict(enumerate(LABELS)) and theirs.config.label2id["yes"] == 1
     batch = transformers.AutoTokenizer.from_pretrained(tmp_path)(TEXTS, padding=True, return_tensors="pt")
-    told = {} if MODELS[kind][1] == "causal" or kind == "encoder" else {"is_causal": False}
     with torch.inference_mode():
-        padded = theirs(batch.input_ids, batch.attention_mask, **told).logits
+        padded = theirs(batch.input_ids, batch.attention_mask).logits
         for row, logits in zip(rows(tokenizer), padded, strict=True):
             mine = model.logits(model.pooled(row))
             assert torch.allclose(again.logits(again.pooled(row)), mine, atol=1e-5)
-            assert torch.allclose(theirs(row, **told).logits, mine, atol=1e-4)
+            assert torch.allclose(theirs(row).logits, mine, atol=1e-4)
             assert torch.allclose(logits, mine[0], atol=1e-4)
 
 
@@ -90,13 +89,12 @@ def test_words_have_the_same_labels_in_transformers(tmp_path, tokenizer, kind):
     model = made(kind, "tag")
     write_model(tmp_path, model, tokenizer, {})
     theirs = transformers.AutoModelForTokenClassification.from_pretrained(tmp_path, dtype=torch.float32).eval()
-    told = {"is_causal": False} if kind == "hybrid" else {}
     again = load(tmp_path).model
     assert isinstance(again, Headed) and again.task == model.task
     with torch.inference_mode():
         for row in rows(tokenizer):
             mine = model.logits(model.encode(row, attention=model.task.reading))
-            assert torch.allclose(theirs(row, **told).logits, mine, atol=1e-4)
+            assert torch.allclose(theirs(row).logits, mine, atol=1e-4)
             found = again.logits(again.encode(row, attention=model.task.reading))
             assert torch.allclose(found, mine, atol=1e-5)
 

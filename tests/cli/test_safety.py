@@ -88,3 +88,12 @@ def test_a_red_team_leaves_a_card(trained: Path, tmp_path: Path, capsys: pytest.
     assert found["Planted secrets"][0]["of"] == 100
     assert (run / "safety_card.html").is_file()
     assert "# Safety card of run" in (run / "safety_card.md").read_text("utf-8")
+    told(capsys, "export", str(run), "--to", "card")
+    assert "### Planted secrets" in (run / "README.md").read_text("utf-8")
+    (run / "README.md").unlink()
+    weights = run / "config.json"
+    weights.write_text(weights.read_text("utf-8") + " ", "utf-8")
+    (run / "manifest.json").unlink()  # as a model that was made elsewhere
+    told(capsys, "export", str(run), "--to", "card")
+    written = (run / "README.md").read_text("utf-8")
+    assert "Planted" not in written and "Nothing is recorded of tests" in written

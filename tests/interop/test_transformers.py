@@ -35,9 +35,11 @@ def test_log_probabilities_are_equal(writer: Checkpoint, theirs: Any) -> None:
 
 
 def test_it_writes_the_same(writer: Checkpoint, theirs: Any) -> None:
+    usual = {"max_new_tokens": 8, "do_sample": False, "repetition_penalty": 1.0, "eos_token_id": None}
     for tokens in prompts(writer):
         asked = torch.tensor([tokens])
-        there = theirs.generate(asked, max_new_tokens=8, do_sample=False, repetition_penalty=1.0, eos_token_id=None)
+        # texts begin with the token that pads; without an end, `generate` would take the first for padding and hide it
+        there = theirs.generate(asked, attention_mask=torch.ones_like(asked), **usual)
         with torch.inference_mode():
             logits = writer.model(there).logits[0, len(tokens) - 1 : -1]
         chosen = logits.gather(1, there[0, len(tokens) :, None])
@@ -57,13 +59,28 @@ def test_turns_ends_and_usual_sampling_are_the_same(writer: Checkpoint, theirs: 
     assert {name: getattr(theirs.generation_config, name) for name in USUAL} == USUAL
 
 
-def test_a_hybrid_reads_both_ways_there_too(runs: Path) -> None:
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("told", ["in the call", "in the config"])
+def test_a_hybrid_reads_both_ways_there_too(runs: Path, attention: str, told: str) -> None:
+    """Alone and in a padded batch, where a mask is made that could hide what follows."""
     opened = textus.load(runs / "hybrid")
-    model = transformers.AutoModelForCausalLM.from_pretrained(opened.directory).eval()
-    tokens = torch.tensor([prompts(opened)[0]])
+    kind = transformers.AutoModelForCausalLM
+    model = kind.from_pretrained(opened.directory, attn_implementation=attention, dtype=torch.float32).eval()
+    call = {"is_causal": False} if told == "in the call" else {}
+    if told == "in the config":
+        model.config.is_causal = False
+    rows = [tokens[:length] for tokens, length in zip(prompts(opened), (32, 9, 20), strict=True)]
+    padded, mask = torch.zeros(3, 32, dtype=torch.long), torch.zeros(3, 32, dtype=torch.long)
+    for row, tokens in enumerate(rows):
+        padded[row, : len(tokens)], mask[row, : len(tokens)] = torch.tensor(tokens), 1
     with torch.inference_mode():
-        here = opened.model(tokens, attention="bidirectional").logits
-        assert (model(tokens, is_causal=False).logits - here).abs().max() < 1e-3
+        together = model(padded, attention_mask=mask, **call).logits
+        for row, tokens in enumerate(rows):
+            alone = torch.tensor([tokens])
+            here = opened.model(alone, attention="bidirectional").logits[0]
+            assert (model(alone, **call).logits[0] - here).abs().max() < 1e-4
+            assert (together[row, : len(tokens)] - here).abs().max() < 1e-4
+            assert (opened.model(alone).logits[0] - here).abs().max() > 1e-2
 
 
 def test_an_encoder_opens(runs: Path) -> None:

@@ -25,7 +25,11 @@ def parser() -> Parser:
         help="gguf (llama.cpp), onnx (ONNX Runtime), or card (the model's README.md)",
     )
     made.add_argument(
-        "-o", "--out", default="", metavar="FILE", help="default: exports/NAME-TYPE.FORMAT in the model's"
+        "-o",
+        "--out",
+        default="",
+        metavar="FILE",
+        help="default: exports/NAME-TYPE.FORMAT in the model's directory; card: README.md there",
     )
     made.add_argument(
         "--type",

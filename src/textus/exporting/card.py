@@ -51,6 +51,8 @@ class Known:
     """`result.json`."""
     corpus: Mapping[str, Any] = field(default_factory=dict)
     """`corpus/report.json`."""
+    safety: Mapping[str, Any] = field(default_factory=dict)
+    """The sections of `safety_card.json`."""
 
 
 def card(known: Known, licence: str, assumed: Assumptions) -> str:
@@ -61,6 +63,7 @@ def card(known: Known, licence: str, assumed: Assumptions) -> str:
         "Text": _text(known),
         "Training": _training(known),
         "Scores": _scores(known),
+        "Safety": _safety(known),
         "Limits": _limits(known),
         "Energy": _energy(known, assumed),
         "Where it came from": _origin(known),
@@ -187,9 +190,22 @@ def _scores(known: Known) -> str:
     return "\n\n".join(words)
 
 
+def _safety(known: Known) -> str:
+    """Return what `textus redteam` found, section by section."""
+    return "\n\n".join(f"### {title}\n\n{_shown(part)}" for title, part in known.safety.items())
+
+
+def _shown(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, Mapping):
+        return Table.of(part).markdown()
+    return Table(tuple(part[0]), tuple(tuple(row.values()) for row in part)).markdown() if part else ""
+
+
 def _limits(known: Known) -> str:
     words = ["Trained on private text, a model can repeat it word for word."]
-    if not (known.provenance.get("facts") or {}).get("safety"):
+    if not known.safety:
         words.append("Nothing is recorded of tests for false, harmful or unfair output.")
     return " ".join(words)
 

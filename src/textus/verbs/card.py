@@ -10,6 +10,9 @@ from textus.checkpoint.checkpoint import Checkpoint
 from textus.errors import CheckpointError
 from textus.exporting.card import Assumptions, Known, card
 from textus.verbs.contamination import corpus_beside
+from textus.verbs.redteam import CARD as SAFETY
+from textus.verbs.redteam import MODEL
+from textus.verbs.start import weights_fingerprint
 
 FILE = "README.md"
 WATTS = {"cpu": 100.0, "mps": 60.0, "cuda": 700.0}
@@ -33,6 +36,7 @@ def write_card(opened: Checkpoint, path: Path, licence: str, watts: float) -> No
         training=_kept(directory / "training.json"),
         result=_scores(directory, opened),
         corpus=_corpus(directory, opened),
+        safety=_safety(directory),
     )
     settings = (opened.provenance.get("settings") or {}).get("training") or {}
     device = str(settings.get("device", "cpu")).partition(":")[0]
@@ -54,6 +58,13 @@ def _corpus(directory: Path, opened: Checkpoint) -> dict[str, Any]:
     if corpus is None or corpus.fingerprint != opened.provenance.get("corpus"):
         return {}
     return corpus.record()
+
+
+def _safety(directory: Path) -> dict[str, Any]:
+    """Return what the red team found, unless the weights have changed since."""
+    sections: dict[str, Any] = _kept(directory / f"{SAFETY}.json").get("sections") or {}
+    guarded = sections.get("Guard") or {}
+    return sections if guarded.get(MODEL) == weights_fingerprint(directory) else {}
 
 
 def _kept(path: Path) -> dict[str, Any]:

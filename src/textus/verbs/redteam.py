@@ -29,8 +29,11 @@ from textus.verbs import jsonl
 from textus.verbs.generate import generate
 from textus.verbs.guarding import guard_of
 from textus.verbs.load import load
+from textus.verbs.start import weights_fingerprint
 
 CARD = "safety_card"
+MODEL = "the model's weights"
+"""What a card calls their fingerprint, by which whoever reads it later knows whether it is of the same model."""
 LIMITS = (
     "What this says: of these texts, these shares. A share of attacks that were stopped holds for attacks like these, "
     "and whoever knows the guard writes others. Whether an answer refuses is told by its words alone. A model that was "
@@ -221,6 +224,7 @@ def _report(
     sections: list[tuple[str, Section]] = [("What this can tell", Prose(LIMITS))]
     kind = "rules and a classifier" if judge.classifier is not None else "rules alone"
     told = {"policy": judge.policy.name, "its fingerprint": judge.policy.fingerprint, "guard": kind}
+    told[MODEL] = weights_fingerprint(directory)
     sections.append(("Guard", Table.of(told)))
     if rows:
         header = ("suite", "category", "kind", "texts", "found", "stopped", "answered", "answered behind the guard")

@@ -24,5 +24,10 @@ def open_start(directory: Path) -> Start:
     """Look at a model directory; raise `CheckpointError` for one that is missing, damaged or of another kind."""
     model = checkpoint.read_config(directory)
     checkpoint.settled(directory)
+    return Start(directory, model, weights_fingerprint(directory))
+
+
+def weights_fingerprint(directory: Path) -> str:
+    """Hash the weights of a model directory and what is done with them."""
     files = (directory / checkpoint.CONFIG, *weights.files(directory))
-    return Start(directory, model, fingerprint.of_parts(fingerprint.of_file(file) for file in files))
+    return fingerprint.of_parts(fingerprint.of_file(file) for file in files)
