@@ -117,6 +117,7 @@ def ours(options: argparse.Namespace, shape: str, kind: str, clock: Clock) -> di
     recipe = Recipe(
         steps=options.warm + options.timed + 10, batch_tokens=tokens, micro_batch_tokens=tokens, warmup_steps=5,
         precision="bf16" if on_gpu else "fp32", device=options.device, compile="on" if on_gpu else "off",
+        record="on" if shape == "31m" else "off",
     )  # fmt: skip
     model = Transformer(config).to(options.device)
     loader = Loader(Windows(split, CONTEXT, offset, 1), recipe.rows(CONTEXT))

@@ -164,6 +164,7 @@ def train(
                 asked = time.perf_counter()
         finally:
             questions.close()
+            crew.end()
 
 
 def runs_ahead(recipe: Recipe) -> bool:

@@ -85,6 +85,10 @@ class Recorded(Alone):
         """Set gradients to zero, where they are."""
         optimizer.zero_grad(set_to_none=not self._graphs)
 
+    def end(self) -> None:
+        """Forget the graphs: the kernels in them go with the compiler's memory."""
+        self._graphs.clear()
+
     def _record(self, model: Transformer, objective: Objective, part: Batch, precision: Precision) -> _Graph:
         """Record a micro-batch; gradients and the state of chance are left as they were."""
         device = model.embedding.weight.device

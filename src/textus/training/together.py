@@ -86,6 +86,9 @@ class Alone:
         """Forget the gradients."""
         optimizer.zero_grad(set_to_none=True)
 
+    def end(self) -> None:
+        """Give back what the steps of one sitting have left."""
+
     def clip(
         self, model: Transformer, optimizer: torch.optim.Optimizer, total: Tensor, limit: float
     ) -> tuple[Tensor, Tensor]:
