@@ -193,6 +193,19 @@ class Cursor:
         return [rows for rows in found if rows.shape[1]]
 
 
+def whole(blocks: Iterable[Rows]) -> Iterator[Rows]:
+    """Cut the rows anew, so that all of one first number are together."""
+    rest: Rows | None = None
+    for rows in blocks:
+        together = rows if rest is None else np.concatenate((rest, rows), axis=1)
+        end = int(np.searchsorted(together[0], together[0, -1]))
+        if end:
+            yield together[:, :end]
+        rest = together[:, end:]
+    if rest is not None:
+        yield rest
+
+
 def starts_of(keys: Rows, before: tuple[int, ...] | None) -> NDArray[np.bool_]:
     """Tell which of some rows have another key than the one before them; `before` is the key before the first."""
     is_new = np.ones(keys.shape[1], bool)
