@@ -30,6 +30,7 @@ def test_rows_are_sorted_by_their_keys_and_none_is_lost(rows, keys, memory, toge
             assert sorted(found) == sorted(rows)
             assert [row[:keys] for row in found] == sorted(row[:keys] for row in rows)
         assert len(sorter) == len(rows)
+        next(iter(sorter), None)  # or not to the end
         sorter.append(np.array([9]), 9, 9)  # and then goes on
         assert sum(block.shape[1] for block in sorter) == len(rows) + 1
         sorter.discard()
