@@ -143,6 +143,34 @@ def test_an_override_is_read_as_its_setting_needs(item: str, value: Any) -> None
     assert type(made) is type(value)
 
 
+@dataclass(frozen=True)
+class Pair(Settings):
+    """Two settings that need one another."""
+
+    how: Literal["all", "some"] = "all"
+    field: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.how == "all") != (not self.field):
+            raise ConfigError("`field` is for `how=some`, and only for it")
+
+
+@dataclass(frozen=True)
+class Pairs(Settings):
+    one: Pair = field(default_factory=Pair)
+
+
+@pytest.mark.parametrize("items", [["one.how=some", "one.field=x"], ["one.field=x", "one.how=some"]])
+def test_settings_that_need_one_another_come_in_any_order(items: list[str]) -> None:
+    assert config.load(Pairs, overrides=items) == Pairs(Pair("some", "x"))
+    changes = dict(item.split("=") for item in items)
+    assert config.replace(Pairs(), changes) == Pairs(Pair("some", "x"))
+    assert config.replace(Pairs(), {"one": Pair("some", "y"), "one.field": "x"}) == Pairs(Pair("some", "x"))
+    with pytest.raises(ConfigError, match="only for it"):
+        config.load(Pairs, overrides=items[:1])
+
+
 def test_a_file_then_overrides_the_last_one_wins(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_bytes(b"\xef\xbb\xbfseed = 3\r\nrate = 1\r\n[inner]\r\nlearning_rate = 1e-4\r\n")

@@ -95,10 +95,7 @@ def load(cls: type[S], path: Path | None = None, overrides: Sequence[str] = ()) 
             ) from None
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}", hint="check the path of the settings file") from None
-    config = build(cls, values, source=str(path))
-    for item in overrides:
-        config = override(config, item)
-    return config
+    return override(build(cls, values, source=str(path)), *overrides)
 
 
 def build(cls: type[S], values: dict[str, Any], source: str, prefix: str = "") -> S:
@@ -122,22 +119,29 @@ def build(cls: type[S], values: dict[str, Any], source: str, prefix: str = "") -
     return cls(**arguments)
 
 
-def override(config: S, item: str) -> S:
-    """Apply one `section.key=value`; the value is read as TOML, and as a plain string where it is none."""
-    dotted, found, text = item.partition("=")
-    if not found:
-        raise ConfigError(
-            f"`{item}` is neither a file nor a setting",
-            hint="settings are given as key=value, for example training.minutes=5",
-        )
-    return _override(config, dotted.split("."), text, f"`{item}`", "")
+def override(config: S, *items: str) -> S:
+    """Apply `section.key=value` words; a value is read as TOML, and as a plain string where it is none.
+
+    All are applied before settings are held against each other: two that need one another come in any order.
+    """
+    changes: dict[str, Any] = {}
+    for item in items:
+        dotted, found, text = item.partition("=")
+        if not found:
+            raise ConfigError(
+                f"`{item}` is neither a file nor a setting",
+                hint="settings are given as key=value, for example training.minutes=5",
+            )
+        _collect(changes, config, dotted.split("."), _Text(text), f"`{item}`")
+    return _changed(config, changes)
 
 
 def replace(config: S, changes: dict[str, Any]) -> S:
     """Return `config` with dotted keys set to new values."""
+    collected: dict[str, Any] = {}
     for dotted, value in changes.items():
-        config = _set(config, dotted.split("."), value, f"`{dotted}`", "")
-    return config
+        _collect(collected, config, dotted.split("."), value, f"`{dotted}`")
+    return _changed(config, collected)
 
 
 def check(kind: Any, value: Any, dotted: str, source: str) -> Any:
@@ -224,19 +228,39 @@ def _toml_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _override(config: S, path: list[str], text: str, source: str, prefix: str) -> S:
-    kind = _find(type(config), path[0], prefix, source)
+def _collect(
+    changes: dict[str, Any], config: Settings, path: list[str], value: Any, source: str, prefix: str = ""
+) -> None:
+    """Put a value, checked for itself, to the others; those of a section are in a table of their own."""
+    kind, dotted = _find(type(config), path[0], prefix, source), prefix + path[0]
     if len(path) > 1:
-        inner = _nested(config, path[0], kind, source, prefix)
-        return dataclasses.replace(config, **{path[0]: _override(inner, path[1:], text, source, f"{prefix}{path[0]}.")})
-    if _is_settings(kind):
-        raise ConfigError(
-            f"{source}: `{prefix}{path[0]}` is a group of settings", hint=_known(kind, f"{prefix}{path[0]}.")
-        )
-    value = _from_toml(text)
-    if not isinstance(value, str) and _convert(kind, value) is _NO and _convert(kind, text) is not _NO:
-        value = text
-    return dataclasses.replace(config, **{path[0]: check(kind, value, prefix + path[0], source)})
+        inner, own = _nested(config, path[0], kind, source, prefix), changes.setdefault(path[0], {})
+        if isinstance(own, Settings):  # the section was given whole before
+            changes[path[0]] = replace(own, {".".join(path[1:]): value})
+        else:
+            _collect(own, inner, path[1:], value, source, f"{dotted}.")
+        return
+    if isinstance(value, _Text):
+        if _is_settings(kind):
+            raise ConfigError(f"{source}: `{dotted}` is a group of settings", hint=_known(kind, f"{dotted}."))
+        read = _from_toml(value)
+        value = str(value) if _convert(kind, read) is _NO and _convert(kind, str(value)) is not _NO else read
+    changes[path[0]] = check(kind, value, dotted, source)
+
+
+class _Text(str):
+    """A value as it was typed."""
+
+    __slots__ = ()
+
+
+def _changed(config: S, changes: dict[str, Any]) -> S:
+    """Return settings with all changes, those of sections first."""
+    values = dict(changes)
+    for name in changes.keys() & {name for name, kind in kinds(type(config)).items() if _is_settings(kind)}:
+        if isinstance(changes[name], dict):
+            values[name] = _changed(getattr(config, name), changes[name])
+    return dataclasses.replace(config, **values) if values else config
 
 
 def _from_toml(text: str) -> Any:
@@ -247,14 +271,6 @@ def _from_toml(text: str) -> Any:
     value = values["value"]
     # `out=5#draft` and `out=1\nb = 2` are names, not a number with a comment or a second key behind it.
     return text if len(values) > 1 or ("#" in text and not isinstance(value, str | list | dict)) else value
-
-
-def _set(config: S, path: list[str], value: Any, source: str, prefix: str) -> S:
-    kind = _find(type(config), path[0], prefix, source)
-    if len(path) > 1:
-        inner = _nested(config, path[0], kind, source, prefix)
-        return dataclasses.replace(config, **{path[0]: _set(inner, path[1:], value, source, f"{prefix}{path[0]}.")})
-    return dataclasses.replace(config, **{path[0]: check(kind, value, prefix + path[0], source)})
 
 
 def _nested(config: Settings, name: str, kind: Any, source: str, prefix: str) -> Any:

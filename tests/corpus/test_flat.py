@@ -26,7 +26,7 @@ def test_places_are_found_in_any_order_and_more_than_once(tmp_path_factory, plac
 
 def test_what_follows_a_header_is_read_by_numpy(tmp_path):
     with (tmp_path / "some.npy").open("wb") as file:
-        write_header(file, 3, bool)
+        write_header(file, (3,), bool)
         write_flat(file, np.array([True, False]))
         write_flat(file, np.array([True]))
     assert np.load(tmp_path / "some.npy", mmap_mode="r").tolist() == [True, False, True]

@@ -12,9 +12,11 @@ from textus import storage
 from textus.corpus.config import CorpusConfig
 from textus.corpus.corpus import Corpus
 from textus.corpus.document import Document
+from textus.corpus.duplicates.config import DuplicatesConfig
 from textus.corpus.filters.config import FilterConfig
 from textus.corpus.passages.config import PassagesConfig
 from textus.corpus.pipeline import build, build_from
+from textus.corpus.privacy.config import PrivacyConfig
 from textus.corpus.split_config import SplitConfig
 from textus.corpus.work.config import WorkConfig
 from textus.errors import ArtefactError, ConfigError, CorpusError, InputError, ResourceError
@@ -129,6 +131,20 @@ def test_groups_lose_nothing_where_nothing_is_to_be_dropped(tmp_path):
     assert len(everything(corpus)) == 80
     record = json.loads((corpus.directory / "report.json").read_text("utf-8"))
     assert record["leakage"]["of these seen in training"] > 0
+
+
+def test_no_report_shows_what_was_redacted_and_advises_only_what_was_not_done(tmp_path):
+    told = [Document(f"{one.text} Write to ada{number}@example.org.", one.source) for number, one in enumerate(SOME)]
+    for policy in ("keep", "redact"):
+        config = CorpusConfig(privacy=PrivacyConfig(policy=policy), duplicates=DuplicatesConfig(threshold=0.5))
+        corpus = build_from([*told, Document(told[0].text + " Now.", "again")], "k", tmp_path / policy, config)
+        shown = (corpus.directory / "report.json").read_text("utf-8") + corpus.report().html()
+        assert "dropped: near duplicate" in shown
+        assert ("ada0@example.org" in shown) == (policy == "keep")
+        assert ("xxx0" not in shown) and ("xxxx@xxxxxxx.xxx" in shown) == (policy == "redact")
+        assert any("corpus.privacy.policy=redact" in words for words in corpus.record()["next"]) == (policy == "keep")
+        short, long = (len(corpus.report(examples).text().splitlines()) for examples in (1, 20))
+        assert (short < long) == (policy == "redact")
 
 
 def test_repeated_passages_are_removed_or_marked(tmp_path):
@@ -303,3 +319,11 @@ def test_inputs_may_be_relative(tmp_path, monkeypatch):
 def test_settings_are_checked_before_anything_is_read():
     with pytest.raises(ConfigError):
         CorpusConfig(validation_fraction=0.9)
+
+
+def test_whole_files_are_held_out_by_their_source(tmp_path):
+    documents = [Document(one.text, f"file{number % 10}") for number, one in enumerate(SOME)]
+    config = CorpusConfig(validation_fraction=0.2, split=SplitConfig(how="group", field="source"))
+    corpus = build_from(documents, "k", tmp_path / "corpus", config)
+    sources = [{one.source for one in corpus.documents(split)} for split in corpus.splits]
+    assert len(sources) == 2 and all(sources) and sources[0].isdisjoint(sources[1])

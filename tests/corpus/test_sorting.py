@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textus.corpus.sorting import Cursor, Sorter, as_bits, as_floats, starts_of
+from textus.corpus.sorting import Cursor, Sorter, as_bits, as_floats, starts_of, whole
 
 ROWS = st.lists(st.tuples(*(st.integers(0, 3) for _ in range(3))), max_size=60)
 FLOATS = st.floats(allow_nan=False)
@@ -30,6 +30,7 @@ def test_rows_are_sorted_by_their_keys_and_none_is_lost(rows, keys, memory, toge
             assert sorted(found) == sorted(rows)
             assert [row[:keys] for row in found] == sorted(row[:keys] for row in rows)
         assert len(sorter) == len(rows)
+        next(iter(sorter), None)  # or not to the end
         sorter.append(np.array([9]), 9, 9)  # and then goes on
         assert sum(block.shape[1] for block in sorter) == len(rows) + 1
         sorter.discard()
@@ -46,6 +47,16 @@ def test_a_cursor_hands_every_row_out_once(rows, stops):
             found = [row for block in cursor.up_to(stop) for row in block[0].tolist()]
             assert found == sorted(row[0] for row in rows if start <= row[0] < stop)
             start = max(start, stop)
+
+
+@given(ROWS, st.integers(1, 9))
+def test_what_is_cut_anew_is_all_there_and_whole(rows, together):
+    table = np.array(sorted(rows), np.uint64).reshape(-1, 3).T
+    parts = (table[:, start : start + together] for start in range(0, table.shape[1], together))
+    found = list(whole(parts))
+    assert np.concatenate([table[:, :0], *found], axis=1).tolist() == table.tolist()
+    firsts = [set(part[0].tolist()) for part in found]
+    assert all(firsts) and sum(map(len, firsts)) == len(set().union(*firsts))
 
 
 def test_no_more_is_in_memory_than_was_allowed(tmp_path):

@@ -95,9 +95,7 @@ def _is_there(path: Path) -> bool:
 
 def override_items(base: Any, items: Sequence[str]) -> Any:
     """Apply `key=value` words to settings; anything else among them is an error."""
-    for item in items:
-        base = settings.override(base, item)
-    return base
+    return settings.override(base, *items)
 
 
 def stop_early(options: argparse.Namespace) -> bool:

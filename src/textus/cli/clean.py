@@ -9,6 +9,9 @@ from textus.cli.console import console
 
 WORDS = "Read, repair, deduplicate and split texts into RUN/corpus, and say what was kept and dropped."
 
+_EXAMPLES = 2
+"""Of each reason, on a screen."""
+
 
 def run(arguments: Sequence[str]) -> None:
     """Run the command."""
@@ -16,16 +19,15 @@ def run(arguments: Sequence[str]) -> None:
     made.add_argument("--rank", metavar="R", help="which of `world` equal commands this is, from 0 (corpus.work.rank)")
     made.add_argument("--world", metavar="W", help="how many such commands share the work (corpus.work.world)")
     options = parse(made, arguments)
-    # The number of ranks first: a rank is held against it.
     options.items += [
-        f"corpus.work.{name}={value}" for name in ("world", "rank") if (value := getattr(options, name)) is not None
+        f"corpus.work.{name}={value}" for name in ("rank", "world") if (value := getattr(options, name)) is not None
     ]
     if stop_early(options):
         return
-    from textus.verbs.clean import clean
+    from textus.verbs.clean import REPORT, clean
 
     corpus = clean(settings=run_settings(options), progress=console())
-    report = corpus.report()
+    report, page = corpus.report(), corpus.directory.with_name(REPORT)
     value = {
         "directory": str(corpus.directory),
         "fingerprint": corpus.fingerprint,
@@ -34,4 +36,5 @@ def run(arguments: Sequence[str]) -> None:
         },
         "report": report.as_dict(),
     }
-    show(options, f"{report.text()}\n\ncorpus: {corpus.directory}", value)
+    words = f"corpus: {corpus.directory}\nreport: {page}, with up to twenty examples of each reason"
+    show(options, f"{corpus.report(_EXAMPLES).text()}\n\n{words}", value)

@@ -28,9 +28,7 @@ def run(arguments: Sequence[str]) -> None:
     from textus.serving.keys import Keys
     from textus.serving.run import Place
 
-    limits = Limits()
-    for item in options.set:
-        limits = settings.override(limits, item)
+    limits = settings.override(Limits(), *options.set)
     setup = Setup(
         models=options.models,
         adapters=options.adapter,

@@ -10,6 +10,7 @@ from textus import storage
 from textus.corpus.document import Document
 from textus.corpus.record import as_report
 from textus.corpus.split import SPLITS, Split
+from textus.corpus.steps.samples import MOST
 from textus.corpus.store import read_documents
 from textus.errors import CorpusError
 from textus.report import Report, Shown
@@ -60,9 +61,9 @@ class Corpus(Shown):
         found: dict[str, Any] = storage.read_json(self.directory / REPORT)
         return found
 
-    def report(self) -> Report:
-        """Tell the same for people."""
-        return as_report(self.record())
+    def report(self, examples: int = MOST) -> Report:
+        """Tell the same for people, with up to so many examples of each reason."""
+        return as_report(self.record(), examples)
 
     def _facts(self, split: Split) -> dict[str, int]:
         if split not in self.splits:

@@ -42,7 +42,7 @@ def write_flat(file: BinaryIO, values: NDArray[Any]) -> None:
     file.write(np.ascontiguousarray(values).data)
 
 
-def write_header(file: BinaryIO, count: int, kind: DTypeLike) -> None:
+def write_header(file: BinaryIO, shape: tuple[int, ...], kind: DTypeLike) -> None:
     """Write what makes the numbers that follow a file for `np.load`."""
-    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(kind)), "fortran_order": False, "shape": (count,)}
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(kind)), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)

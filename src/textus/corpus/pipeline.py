@@ -115,7 +115,8 @@ class _Pipeline:
                     self.bench, measured, self.config, self.models.embedding, decided, first.parent
                 )
                 decided = self._decide(replace(case, alike=alike))
-            passages = options.repeated_passages(self.bench, measured, self.config.passages, decided)
+            memory = self.config.work.memory_mb * MEGABYTE
+            passages = options.repeated_passages(self.bench, measured, self.config.passages, decided, memory)
             lines = options.repeated_lines(self.bench, measured, self.config, first)
             self._publish(measured, decided, Removal(contaminated, passages, lines), key)
             corpus = Corpus.open(self.directory)
@@ -172,7 +173,7 @@ class _Pipeline:
         spellings = [near.Spelling(piece, pairs) for piece in pieces]
         jobs = [Job(one, [key, one.piece.start], one.piece.num_bytes) for one in spellings]
         spelt = bench.each("spell", "spelt", near.spell, jobs)
-        ranges = near.cut(pairs, spelt, self.config.work.memory_mb / 4)
+        ranges = near.cut(pairs, spelt, self.config.work.memory_mb / 16)
         comparisons = [near.Comparison(pairs, start, stop, spelt) for start, stop in ranges]
         jobs = [Job(one, [key, one.start, one.stop], near.PAIR_BYTES * (one.stop - one.start)) for one in comparisons]
         return pairs, bench.each("compare", "compared", near.compare, jobs)

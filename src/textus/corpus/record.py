@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from textus.corpus.config import CorpusConfig
+from textus.corpus.steps.samples import MOST
 from textus.report import Prose, Report, Section, Table
 
 HOW = {
@@ -20,19 +22,26 @@ HOW = {
 _MOST_GROUPS = 20
 
 
-def as_report(record: Mapping[str, Any]) -> Report:
-    """Tell for people what a record holds."""
+def as_report(record: Mapping[str, Any], examples: int = MOST) -> Report:
+    """Tell for people what a record holds, with up to so many examples of each kind."""
     sections = [*_funnel(record), *_split(record), *_quality(record), *_found(record), *_reading(record)]
     if record["named"]:
         sections.append(("In words", Prose("\n".join(record["named"]), verbatim=True)))
-    if record["samples"]:
-        rows = tuple(
-            (row["what"], row["source"], row["before"], row["after"], row["note"]) for row in record["samples"]
-        )
+    if record["samples"] and examples:
+        rows = tuple(_examples(record["samples"], examples))
         sections.append(("Examples", Table(("what", "source", "text", "became", "why"), rows)))
     if record["next"]:
         sections.append(("What to try next", Prose("\n".join(f"- {words}" for words in record["next"]), verbatim=True)))
     return Report("Corpus", tuple(sections))
+
+
+def _examples(samples: Sequence[Mapping[str, str]], most: int) -> Iterator[tuple[str, ...]]:
+    """Yield the first examples of each kind as rows, those of a kind together."""
+    kinds: dict[str, list[tuple[str, ...]]] = {}
+    for row in samples:
+        kinds.setdefault(row["what"], []).append((row["what"], row["source"], row["before"], row["after"], row["note"]))
+    for rows in kinds.values():
+        yield from rows[:most]
 
 
 def _funnel(record: Mapping[str, Any]) -> Iterator[tuple[str, Section]]:
@@ -101,22 +110,22 @@ def _reading(record: Mapping[str, Any]) -> Iterator[tuple[str, Section]]:
     yield from ((title, Table.of(values, ("", "count"))) for title, values in counts.items() if values)
 
 
-def next_steps(record: Mapping[str, Any]) -> list[str]:
-    """Say what these counts suggest trying, the most telling first."""
+def next_steps(record: Mapping[str, Any], config: CorpusConfig) -> list[str]:
+    """Say what these counts suggest trying that was not asked for already, the most telling first."""
     read, kept = record["documents"]["read"], record["documents"]["kept"]
     found: list[str] = []
     web = record["would_drop"]
-    if web and max(web.values()) > 0.02 * read:
+    if config.filter.profile != "web" and web and max(web.values()) > 0.02 * read:
         rule = max(web, key=web.__getitem__)
         found.append(
             f"{web[rule]} of {read} documents break the web rule `{rule}`: if this is web text, try "
             "corpus.filter.profile=web, which reads nothing again"
         )
-    if len(record["languages"]) > 1:
+    if len(record["languages"]) > 1 and not config.filter.languages:
         (first, count), *others = record["languages"].items()
         if count > 0.5 * read and sum(number for _, number in others) > 0.01 * read:
             found.append(f"most documents are in `{first}`: corpus.filter.languages=['{first}'] keeps only these")
-    if sum(record["private"].values()):
+    if any(count and config.privacy.of(kind) == "keep" for kind, count in record["private"].items()):
         found.append("personal data was found and kept: corpus.privacy.policy=redact puts placeholders in its place")
     if kept < 0.5 * read:
         found.append("more than half of the documents were dropped: look at the examples above whether rightly so")

@@ -19,7 +19,7 @@ _YIELDED = 1 << 17
 """Rows that are handed out together where all are in memory."""
 _OVERHEAD = 3
 """How many times its rows a run takes while it is sorted or merged."""
-_LEAST_BYTES, _BYTES_PER_ROW = 100_000_000, 8
+_LEAST_BYTES, _BYTES_PER_ROW = 100_000_000, 16
 """So much is taken before anything is written; beyond, so much of each row, which keeps runs to some tens."""
 
 
@@ -29,13 +29,14 @@ def sorting_bytes(rows: int, most: float) -> int:
     Writing costs little, so that a text ten times as large need not take more.
 
     >>> [sorting_bytes(rows, 1e9) // 1_000_000 for rows in (100, 10_000_000, 50_000_000, 10**9)]
-    [100, 100, 400, 1000]
+    [100, 160, 800, 1000]
     """
     return int(min(most, max(_LEAST_BYTES, _BYTES_PER_ROW * rows)))
 
 
 class Sorter:
-    """Take rows in any order, and hand them out in the order of their first columns, as often as is asked.
+    """Take rows in any order, and hand them out in the order of their first columns, as often as is asked, one time
+    after the other.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -108,11 +109,12 @@ class Sorter:
 
     def _spill(self) -> None:
         self._sort()
-        with NamedTemporaryFile("wb", dir=self._folder, suffix=".run", delete=False) as file:
+        path = self._new()
+        with path.open("wb") as file:
             for start in range(0, self._used, _YIELDED):
                 rows = self._rows[:, start : min(start + _YIELDED, self._used)]
                 file.write(np.ascontiguousarray(rows.T).data)  # `tofile` says nothing of a full disk
-        self._runs.append(_Run(Path(file.name), self._columns, self._used))
+        self._runs.append(_Run(path, self._columns, self._used))
         self._used, self._is_sorted = 0, True
 
     def _merged(self) -> Iterator[Rows]:
@@ -120,12 +122,31 @@ class Sorter:
         self._rows = self._rows[:, :0].copy()
         step = max(1, self._most // len(self._runs))
         runs = [run.opened(step) for run in self._runs]
-        while runs:
-            ends = [run.last(self._keys) for run in runs if run.has_more]
-            parts = [run.take(min(ends) if ends else None, self._keys) for run in runs]
-            together = np.concatenate(parts, axis=1)
-            yield together[:, _order(together[: self._keys])]
-            runs = [run for run in runs if run.fill(step)]
+        if len(runs) == 1:
+            while runs[0].fill(step):
+                yield runs[0].take(None, self._keys)
+            return
+        merged = _Run(self._new(), self._columns, len(self))
+        try:
+            with merged.path.open("wb") as file:
+                while runs:
+                    ends = [run.last(self._keys) for run in runs if run.has_more]
+                    parts = [run.take(min(ends) if ends else None, self._keys) for run in runs]
+                    together = np.concatenate(parts, axis=1)
+                    together = together[:, _order(together[: self._keys])]
+                    file.write(np.ascontiguousarray(together.T).data)
+                    yield together
+                    runs = [run for run in runs if run.fill(step)]
+        except BaseException:  # nobody wanted the rest, as where a few rows tell enough
+            merged.path.unlink(missing_ok=True)
+            raise
+        for run in self._runs:
+            run.path.unlink()
+        self._runs = [merged]  # merged once, however often they are gone through
+
+    def _new(self) -> Path:
+        with NamedTemporaryFile(dir=self._folder, suffix=".run", delete=False) as file:
+            return Path(file.name)
 
 
 class _Run:
@@ -191,6 +212,19 @@ class Cursor:
                 break
             self._rest = next(self._blocks, None)
         return [rows for rows in found if rows.shape[1]]
+
+
+def whole(blocks: Iterable[Rows]) -> Iterator[Rows]:
+    """Cut the rows anew, so that all of one first number are together."""
+    rest: Rows | None = None
+    for rows in blocks:
+        together = rows if rest is None else np.concatenate((rest, rows), axis=1)
+        end = int(np.searchsorted(together[0], together[0, -1]))
+        if end:
+            yield together[:, :end]
+        rest = together[:, end:]
+    if rest is not None:
+        yield rest
 
 
 def starts_of(keys: Rows, before: tuple[int, ...] | None) -> NDArray[np.bool_]:

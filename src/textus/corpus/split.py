@@ -138,7 +138,7 @@ def newest(
     if left < len(parts) + all_free:
         raise CorpusError(
             f"{left} different times are too few to divide {documents} documents by",
-            hint="give documents of more dates, or split by content: split.how=content",
+            hint="give documents of more dates, or split by content: corpus.split.how=content",
         )
     sizes = (size for some in totals() for size in some.tolist())
     found: list[tuple[int, int]] = []

@@ -16,7 +16,7 @@ class SplitConfig(Settings):
     how: Literal["content", "group", "time"] = "content"
     """Hold out documents by the hash of their content, whole groups of them (all of one author), or the newest."""
     field: str = ""
-    """The key beside the text that holds the group or the time: "author", "published"."""
+    """The key beside the text that holds the group or the time: "author", "published"; "source": the file."""
     missing: Literal["stop", "train"] = "stop"
     """What to do with documents without that field: stop and name one, or train on them."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -205,7 +204,7 @@ class _Bench:
 
 
 def _changed(change: Change, settings: RunSettings) -> RunSettings:
-    return functools.reduce(settings_module.override, change.items, settings)
+    return settings_module.override(settings, *change.items)
 
 
 def _refuse_idle(change: Change, base: RunSettings) -> None:

@@ -27,7 +27,7 @@ CONTENTS = st.lists(
 
 
 @given(PAIRS, CONTENTS, st.sampled_from([0.1, 0.3, 1.0]), st.sampled_from([2000, 1_000_000]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_labels_keys_and_sizes_are_those_of_all_documents_together(pieces_of, pairs, rows, largest, memory) -> None:
     joined = np.array(pairs, np.int64).reshape(-1, 2)
     keys = np.array([row[:2] for row in rows], np.uint64)

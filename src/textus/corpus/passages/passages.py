@@ -134,7 +134,7 @@ def passages(ordered: Windows, config: PassagesConfig) -> Passages:
     first = np.flatnonzero(is_new)[np.cumsum(is_new) - 1]
     is_later = documents != documents[first]
     columns = (documents[is_later], starts[is_later], documents[first][is_later], starts[first][is_later])
-    return _stretched(*columns, config.minimum_words)
+    return stretched(*columns, config.minimum_words)
 
 
 def verified(found: Passages, text_of: Callable[[int], str]) -> Mask:
@@ -170,8 +170,8 @@ def spans(found: Passages) -> dict[int, list[tuple[int, int]]]:
     return runs
 
 
-def _stretched(documents: Index, starts: Index, first_documents: Index, first_starts: Index, size: int) -> Passages:
-    """Join windows that follow each other in both documents."""
+def stretched(documents: Index, starts: Index, first_documents: Index, first_starts: Index, size: int) -> Passages:
+    """Join windows of `size` words that follow each other in both documents; all those of a document are given."""
     shifts = starts - first_starts
     order = np.lexsort((starts, shifts, first_documents, documents))
     documents, starts, shifts, first_documents = (

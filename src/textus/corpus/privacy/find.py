@@ -110,6 +110,19 @@ def redact(text: str, config: PrivacyConfig) -> tuple[str, Counter[Kind]]:
     return text, counts
 
 
+def hidden(text: str, config: PrivacyConfig) -> str:
+    """Return a text to be shown to people, with an x for each letter and digit of what `config` does not keep.
+
+    >>> hidden("Write to ada@example.org.", PrivacyConfig(policy="drop"))
+    'Write to xxx@xxxxxxx.xxx.'
+    """
+    shown = list(text)
+    for one in find(text, checked=config.checked):
+        if config.of(one.kind) != "keep":
+            shown[one.start : one.end] = ("x" if letter.isalnum() else letter for letter in text[one.start : one.end])
+    return "".join(shown)
+
+
 def _secrets(text: str) -> Iterator[tuple[Kind, int, int]]:
     return (("secret", *span) for span in secrets(text))
 

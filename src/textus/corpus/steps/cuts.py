@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from textus.corpus.flat import write_flat, write_header
+from textus.corpus.sorting import Sorter
+
 CUTS = "cuts.npy"
 Rows = NDArray[np.int64]
 """A row a run: the document's number, its first word, and the word behind its last."""
@@ -19,6 +22,14 @@ def save_cuts(place: Path, rows: Iterable[tuple[int, int, int]]) -> int:
     found = np.array(sorted(rows), np.int64).reshape(-1, 3)
     np.save(place / CUTS, found)
     return len(found)
+
+
+def save_sorted(place: Path, rows: Sorter) -> None:
+    """Write runs that come in the order of documents."""
+    with (place / CUTS).open("wb") as file:
+        write_header(file, (len(rows), 3), np.int64)
+        for block in rows:
+            write_flat(file, block.T.astype(np.int64))
 
 
 @dataclass(frozen=True)

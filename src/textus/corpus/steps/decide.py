@@ -109,7 +109,7 @@ class _Deciding:
         clusters = find_clusters(
             self._related(), case.pieces, config.duplicates.largest_cluster, self.folder, case.memory_bytes // 2
         )
-        held_out = hold_out(case.pieces, clusters, ledger, config, self.folder, case.memory_bytes // 4)
+        held_out = hold_out(case.pieces, clusters, ledger, config, self.folder, case.memory_bytes // 2)
         drop_straddling(case.pieces, held_out, case.edges, ledger, config)
         tally = self._save(place / DECISIONS, clusters, held_out)
         summary = {"how": held_out.how, **tally.funnel(ledger.counts()), **self.counts.as_dict()}

@@ -60,7 +60,7 @@ def mark_first(place: Path, payload: Marking) -> Mapping[str, Any]:
                 write_flat(file, block.T)
         cursor = Cursor(copies)
         with (place / FIRST).open("wb") as file:
-            write_header(file, pieces[-1].stop, bool)
+            write_header(file, (pieces[-1].stop,), bool)
             for piece in pieces:
                 is_first = np.ones(piece.stop - piece.start, bool)
                 for rows in cursor.up_to(piece.stop):

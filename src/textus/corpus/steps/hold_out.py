@@ -117,7 +117,7 @@ def _how(pieces: Sequence[Measured], clusters: Clusters, ledger: Ledger, config:
 
 
 def _values(piece: Measured, field: str) -> Iterator[Any]:
-    """Yield what the documents of a piece have under a key."""
+    """Yield what the documents of a piece have under a key; where they come from is known of all."""
     for path in document_files(piece.place, DOCUMENTS):
-        for (meta,) in read_columns(path, "meta"):
-            yield json.loads(meta).get(field)
+        for meta, source in read_columns(path, "meta", "source"):
+            yield json.loads(meta).get(field, source if field == "source" else None)

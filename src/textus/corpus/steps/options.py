@@ -15,6 +15,7 @@ from textus.corpus.filters.quality import Perplexity
 from textus.corpus.inputs import Part, list_parts
 from textus.corpus.log import ReadLog
 from textus.corpus.passages.config import PassagesConfig
+from textus.corpus.sorting import sorting_bytes
 from textus.corpus.steps import meaning, repeat
 from textus.corpus.steps.cuts import Cuts
 from textus.corpus.steps.decide import DECISIONS
@@ -115,7 +116,9 @@ def same_meaning(
     return bench.one("same meaning", "alike", meaning.find, search, key)
 
 
-def repeated_passages(bench: Bench, pieces: tuple[Measured, ...], config: PassagesConfig, decided: Path) -> Path | None:
+def repeated_passages(
+    bench: Bench, pieces: tuple[Measured, ...], config: PassagesConfig, decided: Path, memory_bytes: float
+) -> Path | None:
     """Find the passages that several documents have, among those that stay."""
     if config.action == "keep":
         return None
@@ -123,11 +126,13 @@ def repeated_passages(bench: Bench, pieces: tuple[Measured, ...], config: Passag
     looks = [look(piece, decisions, group, config) for group, piece in enumerate(pieces)]
     jobs = [Job(one, [decided.name, one.group], one.piece.num_bytes) for one in looks]
     anchored = bench.each("passages", "anchored", repeat.anchor, jobs)
-    repeated = bench.one("repeated passages", "repeated_anchors", repeat.repeat, anchored, decided.name)
+    memory = sorting_bytes(pieces[-1].stop, memory_bytes)
+    repeating = repeat.Repeating(anchored, memory)
+    repeated = bench.one("repeated passages", "repeated_anchors", repeat.repeat, repeating, decided.name)
     looks = [look(piece, decisions, group, config, repeated) for group, piece in enumerate(pieces)]
     jobs = [Job(one, [repeated.name, one.group], one.piece.num_bytes) for one in looks]
     windowed = bench.each("passages again", "windowed", repeat.window, jobs)
-    finding = repeat.Finding(windowed, pieces, decisions, config)
+    finding = repeat.Finding(windowed, pieces, decisions, config, memory)
     return bench.one("passages", "passages", repeat.find, finding, repeated.name)
 
 
@@ -138,8 +143,10 @@ def repeated_lines(bench: Bench, pieces: tuple[Measured, ...], config: CorpusCon
         return None
     jobs = [Job(Counting(piece, first), [piece.place.name, first.parent.name], piece.num_bytes) for piece in pieces]
     counted = bench.each("lines", "lines", count_lines, jobs)
-    documents = sum(storage.manifest(place, KIND).facts["documents"] for place in counted)
-    adding = Adding(counted, documents, asked, int(config.work.memory_mb * MEGABYTE))
+    facts = [storage.manifest(place, KIND).facts for place in counted]
+    documents, lines = (sum(fact[name] for fact in facts) for name in ("documents", "lines"))
+    memory = sorting_bytes(lines, config.work.memory_mb * MEGABYTE)
+    adding = Adding(counted, documents, asked, memory)
     return bench.one("repeated lines", "repeated", add_lines, adding, [[place.name for place in counted], asked])
 
 

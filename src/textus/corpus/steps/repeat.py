@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,15 +15,18 @@ from numpy.typing import NDArray
 from textus.corpus.batch import TextBatch, batches
 from textus.corpus.document import Document
 from textus.corpus.passages.config import PassagesConfig
-from textus.corpus.passages.passages import Windows, anchors, joined, passages, repeated_anchors, verified, windows
-from textus.corpus.steps.cuts import save_cuts
-from textus.corpus.steps.ledger import Decision, read_decisions
+from textus.corpus.passages.passages import Windows, anchors, joined, repeated_anchors, stretched, verified, windows
+from textus.corpus.sorting import Sorter, starts_of, whole
+from textus.corpus.steps.cuts import save_sorted
+from textus.corpus.steps.ledger import read_choices
 from textus.corpus.steps.measure import DOCUMENTS
 from textus.corpus.steps.table import Measured
 from textus.corpus.store import read_documents
 
 _ANCHORS, _WINDOWS, _REPEATED = "anchors.npy", "windows.npy", "repeated.npy"
 _HELD_PIECES = 2
+_ANCHOR_BYTES = 96
+"""An anchor's hash, document and start (24), its place in their order (8), both sorted, and what sorting takes."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +48,33 @@ def anchor(place: Path, look: Look) -> Mapping[str, Any]:
     return {"anchors": len(found)}
 
 
-def repeat(place: Path, anchored: tuple[Path, ...]) -> Mapping[str, Any]:
-    """Write the hashes of the anchors that more than one document has."""
-    found = repeated_anchors(joined([_load(path / _ANCHORS) for path in anchored]).sorted())
-    np.save(place / _REPEATED, found)
-    return {"anchors": len(found)}
+@dataclass(frozen=True)
+class Repeating:
+    """The anchors of all pieces, of which those are wanted that more than one document has."""
+
+    anchored: tuple[Path, ...]
+    memory_bytes: int
+
+
+def repeat(place: Path, payload: Repeating) -> Mapping[str, Any]:
+    """Write the hashes of the anchors that more than one document has, in order."""
+    files = [np.load(path / _ANCHORS, mmap_mode="r") for path in payload.anchored]
+    parts = 1 + sum(len(rows) for rows in files) * _ANCHOR_BYTES // payload.memory_bytes
+    borders = np.array([number * 2**64 // parts for number in range(1, parts)], np.uint64)
+    cuts = [[0, *np.searchsorted(rows[:, 0], borders).tolist(), len(rows)] for rows in files]
+    found = [np.zeros(0, np.uint64)]
+    for part in range(parts):  # equal hashes are in one range
+        own = [_windows(rows[cut[part] : cut[part + 1]]) for rows, cut in zip(files, cuts, strict=True)]
+        found.append(repeated_anchors(joined(own).sorted()))
+    hashes = np.concatenate(found)
+    np.save(place / _REPEATED, hashes)
+    return {"anchors": len(hashes)}
 
 
 def window(place: Path, look: Look) -> Mapping[str, Any]:
     """Write all windows of a piece around repeated anchors."""
     assert look.repeated is not None
-    repeated = np.load(look.repeated / _REPEATED)
+    repeated = np.load(look.repeated / _REPEATED, mmap_mode="r")
     found = joined([windows(batch, repeated, look.config).shifted(first) for first, batch in _kept(look)])
     _save(place / _WINDOWS, found)
     return {"windows": len(found)}
@@ -68,6 +88,7 @@ class Finding:
     pieces: tuple[Measured, ...]
     decisions: Path
     config: PassagesConfig
+    memory_bytes: int
 
 
 def find(place: Path, payload: Finding) -> Mapping[str, Any]:
@@ -75,39 +96,60 @@ def find(place: Path, payload: Finding) -> Mapping[str, Any]:
 
     What is held out keeps its passages and training loses them, so that nothing is measured on that was learnt.
     """
-    groups = enumerate(payload.pieces)
-    held_out = np.concatenate([_held_out(read_decisions(payload.decisions, group)) for group, _ in groups])
-    order = np.argsort(~held_out, kind="stable")
-    places = np.empty(len(order), np.int64)
-    places[order] = np.arange(len(order))
-    found = joined([_load(path / _WINDOWS) for path in payload.windowed])
-    ordered = Windows(found.hashes, places[found.texts], found.starts).sorted()
-    repeats = passages(ordered, payload.config)
-    text_of = _texts(payload.pieces)
-    repeats = repeats.where(verified(repeats, lambda number: text_of(int(order[number]))))
-    documents = order[repeats.documents].tolist()
-    rows = zip(documents, repeats.starts.tolist(), repeats.ends.tolist(), strict=True)
-    cuts = save_cuts(place, rows if payload.config.action in ("remove", "mask") else ())
-    words = int((repeats.ends - repeats.starts).sum())
-    return {"passages": len(repeats), "documents": len(set(documents)), "words": words, "cuts": cuts}
+    count, text_of = payload.pieces[-1].stop, _texts(payload.pieces)
+    is_cut = payload.config.action in ("remove", "mask")
+    passages = documents = words = 0
+    with TemporaryDirectory(dir=place) as folder:
+        cuts = Sorter(Path(folder), columns=3, keys=3, memory_bytes=payload.memory_bytes // 4)
+        for block in whole(_later(payload, Path(folder))):
+            later, starts, first_documents, first_starts = block.astype(np.int64)
+            found = stretched(later, starts, first_documents, first_starts, payload.config.minimum_words)
+            found = found.where(verified(found, lambda number: text_of(number % count)))
+            passages, words = passages + len(found), words + int((found.ends - found.starts).sum())
+            documents += len(np.unique(found.documents))
+            if is_cut:
+                cuts.append(found.documents % count, found.starts, found.ends)
+        save_sorted(place, cuts)
+    return {"passages": passages, "documents": documents, "words": words, "cuts": len(cuts)}
+
+
+def _later(payload: Finding, folder: Path) -> Sorter:
+    """Return the windows that a document before has: document and start, that document, and the start there.
+
+    Documents that are held out keep their number; the others come after all of them.
+    """
+    count = payload.pieces[-1].stop
+    every = Sorter(folder, columns=3, keys=3, memory_bytes=payload.memory_bytes // 2)
+    for group, (piece, path) in enumerate(zip(payload.pieces, payload.windowed, strict=True)):
+        found = _windows(np.load(path / _WINDOWS))
+        _, splits = read_choices(payload.decisions, group)
+        is_learnt = np.array([split == "train" for split in splits], bool)
+        every.append(found.hashes, found.texts + count * is_learnt[found.texts - piece.start], found.starts)
+    later = Sorter(folder, columns=4, keys=1, memory_bytes=payload.memory_bytes // 2)
+    before: tuple[int, ...] | None = None
+    first = np.zeros((2, 1), np.uint64)
+    for block in every:
+        is_new = starts_of(block[:1], before)
+        first = np.concatenate((first[:, -1:], block[1:, is_new]), axis=1)[:, np.cumsum(is_new)]
+        is_later = block[1] != first[0]
+        later.append(*block[1:, is_later], *first[:, is_later])
+        before = (int(block[0, -1]),)
+    every.discard()
+    return later
 
 
 def _kept(look: Look) -> Iterator[tuple[int, TextBatch]]:
     """Yield kept documents in batches, those dropped as empty texts, each with the number of its first."""
-    decisions = read_decisions(look.decisions, look.group)
+    reasons, _ = read_choices(look.decisions, look.group)
     documents = read_documents(look.piece.place, DOCUMENTS)
     first = look.piece.start
     blanked = (
-        Document("" if decision.reason else document.text, document.source)
-        for document, decision in zip(documents, decisions, strict=True)
+        Document("" if reason else document.text, document.source)
+        for document, reason in zip(documents, reasons, strict=True)
     )
     for group in batches(blanked):
         yield first, TextBatch([document.text for document in group])
         first += len(group)
-
-
-def _held_out(decisions: list[Decision]) -> NDArray[np.bool_]:
-    return np.array([decision.split != "train" for decision in decisions], bool)
 
 
 def _texts(pieces: tuple[Measured, ...]) -> Any:
@@ -130,6 +172,6 @@ def _save(path: Path, found: Windows) -> None:
     np.save(path, rows)
 
 
-def _load(path: Path) -> Windows:
-    hashes, texts, starts = np.load(path).T
+def _windows(rows: NDArray[np.uint64]) -> Windows:
+    hashes, texts, starts = np.array(rows).T
     return Windows(np.ascontiguousarray(hashes), texts.astype(np.int64), starts.astype(np.int64))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from textus.corpus.privacy.config import KINDS, PrivacyConfig
+from textus.corpus.privacy.find import hidden
+
+_CUT_WORD = re.compile(r"^\.\.\. \S+|\S+ \.\.\.$")
 MOST = 20
 """Examples kept of each kind."""
 _EXCERPT = 160
@@ -39,6 +44,14 @@ class Samples:
             if self._counts[row["what"]] < MOST:
                 self._counts[row["what"]] += 1
                 self._rows.append(row)
+
+    def hide(self, config: PrivacyConfig) -> None:
+        """Show no personal data that is not kept: what was found, and words that an excerpt has cut in two."""
+        if all(config.of(kind) == "keep" for kind in KINDS):
+            return
+        for row in self._rows:
+            for name in ("before", "after", "note"):
+                row[name] = hidden(_CUT_WORD.sub("...", row[name]), config)
 
     def as_list(self) -> list[dict[str, Any]]:
         """Return the examples for JSON."""

@@ -56,11 +56,12 @@ def seal(place: Path, payload: Sealing) -> Mapping[str, Any]:
         taken_out.update(storage.manifest(path, WORK).facts["taken_out"])
     _take_dropped(payload, samples)
     seen = settle(payload.written, payload.looked, payload.held_out, payload.config, summary["how"], samples)
+    samples.hide(payload.config.privacy)
     splits, content = gather(payload.written, place, seen.moved)
     _check(splits, payload.config)
     found = {"leakage": seen.facts, "splits": splits, "repairs": dict(repairs), "taken_out": dict(taken_out)}
     record = {**summary, **found, "samples": samples.as_list(), **payload.log}
-    record["next"] = next_steps(record)
+    record["next"] = next_steps(record, payload.config)
     storage.write_json(place / REPORT, record)
     return {"version": CORPUS_VERSION, "fingerprint": content, "how": summary["how"], "splits": splits}
 

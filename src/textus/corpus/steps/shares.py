@@ -59,7 +59,7 @@ class Candidates:
             raise CorpusError(
                 f"{self._missing} of {self._documents} documents have no `{self._config.field}`; the first is document "
                 f"{self._first_missing}",
-                hint="split.missing=train trains on them; with split.how=content the field is not needed",
+                hint="corpus.split.missing=train trains on them; with corpus.split.how=content the field is not needed",
             )
         split_of = self._by_time(shares) if self._config.how == "time" else self._by_key(shares)
         for groups, rows in self._numbered():
