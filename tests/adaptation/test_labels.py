@@ -21,30 +21,6 @@ def test_a_list_means_that_several_may_hold(write):
     assert majority([*examples, examples[2]]) == ("b",)
 
 
-def test_pairs_are_two_texts(write):
-    path = write("a.jsonl", [{"a": "x", "b": "y", "label": 1}])
-    (one,) = read_labelled([path], ClassifyData(text="a", pair="b"))
-    assert (one.text, one.pair, one.labels) == ("x", "y", ("1",))
-    assert one.key != read_labelled([path], ClassifyData(text="a"))[0].key
-
-
-@pytest.mark.parametrize(
-    ("row", "words"),
-    [
-        ({"text": "x"}, "a.jsonl:1: no `label`"),
-        ({"text": "x", "label": ""}, "a.jsonl:1: a label is missing"),
-        ({"text": "x", "label": None}, "a.jsonl:1: no `label`"),
-        ({"text": "x", "label": {"a": 1}}, "is no label"),
-        ({"text": "x", "label": ["a", "a"]}, "the same label twice"),
-        ({"text": 3, "label": 1}, "`text` is not text"),
-        ({"label": 1}, "no `text`; there is `label`"),
-    ],
-)
-def test_what_is_wrong_is_named_with_its_line(write, row, words):
-    with pytest.raises(InputError, match=words):
-        read_labelled([write("a.jsonl", [row])], ClassifyData())
-
-
 def test_one_label_alone_is_nothing_to_learn_and_another_is_unseen(write):
     examples = read_labelled([write("a.jsonl", [{"text": str(n), "label": "x"} for n in range(3)])], ClassifyData())
     with pytest.raises(CorpusError, match="3 training examples all have the label 'x'"):

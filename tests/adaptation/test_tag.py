@@ -11,7 +11,7 @@ import torch
 import textus
 from textus.adaptation.baselines import commonest_tags
 from textus.adaptation.job import Adapted
-from textus.adaptation.tagged import TaggedText
+from textus.dataset.labelled_texts import TaggedText
 from textus.errors import CorpusError, InputError
 
 _made: dict[str, Adapted] = {}

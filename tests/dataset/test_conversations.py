@@ -136,5 +136,5 @@ def test_the_line_that_is_wrong_is_named(content: bytes, words: str, tmp_path: P
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file or folder"):
         files(tmp_path / "none")
-    with pytest.raises(InputError, match="no JSON lines in this folder"):
+    with pytest.raises(InputError, match="no file of examples in it"):
         files(tmp_path)

@@ -7,13 +7,21 @@ import pytest
 import torch
 
 from textus.config import replace
+from textus.dataset.labelled_texts import Labelled, LabelledText, TaggedText
 from textus.evaluation.features import bytes_an_item, features, layer_states, poolings, row
-from textus.evaluation.labelled import Example, Labelled, Tagged
 from textus.model.transformer import Transformer
 from textus.progress import SILENT
 
-TEXTS: list[Labelled] = [Example("the fox", "1"), Example("a", "0"), Example("the lazy dog", "1", "over it")]
-SENTENCES: list[Labelled] = [Tagged(("the", "brown", "fox"), ("D", "A", "N")), Tagged(("dog",), ("N",))]
+
+def text(words: str, label: str, pair: str | None = None) -> LabelledText:
+    return LabelledText("", words, pair, (label,))
+
+
+TEXTS: list[Labelled] = [text("the fox", "1"), text("a", "0"), text("the lazy dog", "1", "over it")]
+SENTENCES: list[Labelled] = [
+    TaggedText("", ("the", "brown", "fox"), ("D", "A", "N")),
+    TaggedText("", ("dog",), ("N",)),
+]
 
 
 @pytest.fixture(scope="module", params=["causal", "hybrid", "encoder"])
@@ -74,12 +82,12 @@ def test_words_have_the_states_of_their_pieces(network: Transformer, tokenizer: 
 
 def test_what_is_too_long_is_cut_and_counted(tokenizer: Any) -> None:
     long = "jumps over the lazy dog " * 5
-    cut = row(tokenizer, Example(long, "1"), 16)
+    cut = row(tokenizer, text(long, "1"), 16)
     assert (len(cut.tokens), cut.spans, cut.cut) == (16, [(0, 16)], 1)
-    pair = row(tokenizer, Example(long, "1", "the fox"), 16)
+    pair = row(tokenizer, text(long, "1", "the fox"), 16)
     second = [tokenizer.end, *tokenizer.encode("the fox")]
     assert pair.tokens[-len(second) :] == second and len(pair.tokens) == 16 and pair.cut == 1
-    words = row(tokenizer, Tagged(("qzvwk",) * 9, ("X",) * 9), 16)
+    words = row(tokenizer, TaggedText("", ("qzvwk",) * 9, ("X",) * 9), 16)
     assert words.cut == 9 - len(words.spans) > 0 and len(words.tokens) <= 16
 
 

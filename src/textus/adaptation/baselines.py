@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from textus.adaptation.tagged import TaggedText
+from textus.dataset.labelled_texts import TaggedText
 
 _STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 """Of the logistic regression: the inverse of its regularisation; the best on the examples that choose is taken."""

@@ -14,13 +14,14 @@ from textus.adaptation.config import ClassifySettings
 from textus.adaptation.encode import fitting, text_tokens
 from textus.adaptation.heads import Measures, concluded, finished, left_out_words, pooling_of, reading_of
 from textus.adaptation.job import Adapted, Job
-from textus.adaptation.labels import LabelledText, LabelSet, label_set, majority, read_labelled
+from textus.adaptation.labels import LabelSet, label_set, majority, read_labelled
 from textus.adaptation.measures import of_labels, of_sets
 from textus.adaptation.outcome import Row
 from textus.adaptation.parts import Parts, divided
 from textus.adaptation.predict import text_logits
 from textus.adaptation.trials import Lesson, Start, look
 from textus.dataset.labelled import Data, Examples
+from textus.dataset.labelled_texts import LabelledText
 from textus.model.headed import Headed, TaskConfig
 from textus.objectives.labelled import Classify
 from textus.tokenizer.tokenizer import Tokenizer
@@ -37,7 +38,7 @@ def classify(job: Job) -> Adapted:
         "classify",
         labels.names,
         labels.several,
-        bool(settings.data.pair),
+        parts.train[0].pair is not None,
         pooling_of(config, settings.pooling),
         reading_of(config),
     )

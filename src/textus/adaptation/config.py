@@ -31,10 +31,10 @@ class SplitConfig(Settings):
 class ClassifyData(SplitConfig):
     """Where texts and labels stand in JSON lines, JSON, CSV and TSV."""
 
-    text: str = "text"
-    """The column with the text."""
-    pair: str = ""
-    """The column with the second text, where texts come in pairs."""
+    text: str = "auto"
+    """The column with the text; auto: `text`, or the first of `sentence1`, `premise`, `question1`."""
+    pair: str = "auto"
+    """The column with the second text, where texts come in pairs; auto: the one that belongs to the first."""
     label: str = "label"
     """The column with the label: a word, a number, or a list of them where a text may have several."""
 
@@ -45,8 +45,8 @@ class TagData(SplitConfig):
 
     tokens: str = "tokens"
     """JSON lines: the list of words."""
-    tags: str = "tags"
-    """JSON lines: the list of tags. CoNLL-U: `upos` (where this is `tags`) or `xpos`."""
+    tags: str = "auto"
+    """JSON lines: the list of tags; auto: the first of `tags upos ner xpos`. CoNLL-U: `upos` (auto) or `xpos`."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Texts with labels: read, checked, and numbered."""
+"""Texts with labels: read, and numbered."""
 
 from __future__ import annotations
 
@@ -7,26 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from textus import fingerprint
 from textus.adaptation.config import ClassifyData
-from textus.adaptation.records import RECORDS, Record, files, records, some
+from textus.dataset.labelled_texts import Columns, LabelledText, texts_with_labels
+from textus.dataset.records import some
 from textus.errors import CorpusError, InputError
-
-
-@dataclass(frozen=True)
-class LabelledText:
-    """One text, or two, and what is said of it."""
-
-    place: str
-    text: str
-    pair: str | None
-    labels: tuple[str, ...]
-    """One, unless texts may have several."""
-
-    @property
-    def key(self) -> str:
-        """Return the text, by which it is the same as another."""
-        return self.text if self.pair is None else fingerprint.of_parts([self.text, self.pair])
 
 
 @dataclass(frozen=True)
@@ -52,8 +36,8 @@ class LabelSet:
 
 def read_labelled(inputs: Sequence[Path | str], config: ClassifyData) -> list[LabelledText]:
     """Read texts with labels; raise `InputError` with file and line of what is wrong."""
-    found = [_labelled(record, config) for path in files(inputs, RECORDS) for record in records(path)]
-    return some(found, inputs)
+    columns = Columns(text=config.text, pair=config.pair, label=config.label)
+    return some([one for path in inputs for one in texts_with_labels(Path(path), columns)], inputs)
 
 
 def label_set(examples: Iterable[LabelledText]) -> LabelSet:
@@ -80,27 +64,3 @@ def _in_order(label: str) -> tuple[int, float, str]:
         return (0, float(label), label)
     except ValueError:
         return (1, 0.0, label)
-
-
-def _labelled(record: Record, config: ClassifyData) -> LabelledText:
-    text = record.text(config.text, "data.text")
-    pair = record.text(config.pair, "data.pair") if config.pair else None
-    value = record.value(config.label, "data.label")
-    given = value if isinstance(value, list) else [value]
-    labels = tuple(_word(record.place, one) for one in given)
-    if len(set(labels)) != len(labels):
-        raise InputError(f"{record.place}: the same label twice", hint="name each label once")
-    return LabelledText(record.place, text, pair, labels)
-
-
-def _word(place: str, value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return f"{value:g}" if isinstance(value, float) else str(value)
-    if not isinstance(value, str) or not value.strip():
-        raise InputError(
-            f"{place}: a label is missing" if value in ("", None) else f"{place}: {value!r} is no label",
-            hint="a label is a word or a number, or a list of them",
-        )
-    return value.strip()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from textus.adaptation.config import PairData
-from textus.adaptation.records import RECORDS, Record, files, records, some, suffix
+from textus.dataset.records import ENDINGS, Record, read, some, suffix
 from textus.errors import InputError
 
 _EXAMPLE = '{"query": "...", "positive": "...", "negatives": ["..."]}'
@@ -46,15 +46,14 @@ def read_queries(inputs: Sequence[Path | str], config: PairData) -> Collection:
         if path.is_dir() and _part(path, "queries"):
             _folder(path, found)
         else:
-            for file in files([path], RECORDS):
-                for record in records(file):
-                    _pair(record, config, found)
+            for record in read(path):
+                _pair(record, config, found)
     some(found.queries, inputs)
     return found
 
 
 def _part(folder: Path, name: str) -> Path | None:
-    there = sorted(path for path in folder.glob(f"{name}.*") if suffix(path) in RECORDS)
+    there = sorted(path for path in folder.glob(f"{name}.*") if suffix(path) in ENDINGS)
     return there[0] if there else None
 
 
@@ -63,22 +62,22 @@ def _folder(folder: Path, found: Collection) -> None:
     corpus, queries, judged = (_part(folder, name) for name in ("corpus", "queries", "qrels"))
     if corpus is None or queries is None or judged is None:
         raise InputError(
-            f"{folder}: it should hold corpus, queries and qrels, each ending in {', '.join(RECORDS)}",
+            f"{folder}: it should hold corpus, queries and qrels, each ending in {', '.join(ENDINGS)}",
             hint=f"or give pairs, one object a line: {_EXAMPLE}",
         )
-    for record in records(corpus):
+    for record in read(corpus):
         title, text = str(record.values.get("title") or ""), record.text("text", "data.positive")
         named = text if not title or text.startswith(title) else f"{title} {text}"
         found.passages[_name(record, "_id")] = named
     relevant: dict[str, dict[str, int]] = {}
-    for record in records(judged):
+    for record in read(judged):
         query, passage = _name(record, "query-id"), _name(record, "corpus-id")
         if passage not in found.passages:
             raise InputError(f"{record.place}: no passage {passage!r} in {corpus}", hint="mend the judgements")
         grade = record.values.get("score", 1)
         if int(grade) > 0:
             relevant.setdefault(query, {})[passage] = int(grade)
-    for record in records(queries):
+    for record in read(queries):
         name = _name(record, "_id")
         if name in relevant:
             found.queries.append(Query(record.place, record.text("text", "data.query"), tuple(relevant[name].items())))

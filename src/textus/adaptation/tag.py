@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from textus import fingerprint
 from textus.adaptation.baselines import commonest_tags
-from textus.adaptation.config import TagSettings
+from textus.adaptation.config import TagData, TagSettings
 from textus.adaptation.encode import fitting, word_tokens
 from textus.adaptation.entities import of_tags
 from textus.adaptation.heads import concluded, finished, left_out_words, reading_of
@@ -17,9 +18,10 @@ from textus.adaptation.job import Adapted, Job
 from textus.adaptation.outcome import Row
 from textus.adaptation.parts import Parts, divided
 from textus.adaptation.predict import word_logits
-from textus.adaptation.tagged import TaggedText, read_tagged
 from textus.adaptation.trials import Lesson, Start, look
 from textus.dataset.labelled import Data, Examples
+from textus.dataset.labelled_texts import Columns, TaggedText, words_with_tags
+from textus.dataset.records import some
 from textus.dataset.window import PADDING
 from textus.errors import CorpusError, InputError
 from textus.model.headed import Headed, TaskConfig
@@ -81,6 +83,12 @@ def answers(model: Headed, rows: Rows) -> list[list[str]]:
     """Return the likeliest tag of each word."""
     found = word_logits(model, *rows)
     return [[model.task.labels[number] for number in logits.argmax(1).tolist()] for logits in found]
+
+
+def read_tagged(inputs: Sequence[Path | str], config: TagData) -> list[TaggedText]:
+    """Read words with tags; raise `InputError` with file and line of what is wrong."""
+    columns = Columns(tokens=config.tokens, tags=config.tags)
+    return some([one for path in inputs for one in words_with_tags(Path(path), columns)], inputs)
 
 
 def tag_set(examples: Sequence[TaggedText]) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ def run(arguments: Sequence[str]) -> None:
         config=config,
         look_in_training=not options.no_contamination,
         **asked_tasks(options, given),
+        precision=options.precision,
         progress=console(),
     )
     if options.tasks:
@@ -91,6 +92,12 @@ def _parser() -> Parser:
     looks.add(made)
     made.add_argument("--adapter", default="", metavar="DIR", help="an adapter that the model is to hear (LoRA)")
     made.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu")
+    made.add_argument(
+        "--precision",
+        choices=("fp32", "bf16", "fp16"),
+        default="fp32",
+        help="number format of matrix products (default: fp32; on a GPU bf16 is several times as fast)",
+    )
     made.add_argument("--json", action="store_true", help="one JSON object on stdout")
     return made
 

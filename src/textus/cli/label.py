@@ -27,7 +27,7 @@ def run(arguments: Sequence[str]) -> None:
         "--file",
         default="",
         metavar="FILE",
-        help="texts from JSON lines, CSV or TSV: `text`; where they come in pairs `pair`, or as words `tokens`",
+        help="texts from JSON lines, CSV or TSV: `text`, with `pair` beside it where they come in pairs, or `tokens`",
     )
     made.add_argument("--top-k", type=int, default=3, metavar="K", help="labels shown for each (default: 3)")
     made.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu")
@@ -47,16 +47,17 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _from_file(options: argparse.Namespace) -> list[Any]:
-    from textus.adaptation.records import records, some
+    from textus.dataset.labelled_texts import Columns, text_columns
+    from textus.dataset.records import read, some
 
     found: list[Any] = []
-    for record in records(Path(options.file)):
+    for record in read(Path(options.file)):
         words = record.values.get("tokens")
         if isinstance(words, list) and all(isinstance(word, str) for word in words):
             found.append(words)
             continue
-        texts = [record.values[name] for name in ("text", "pair") if name in record.values]
-        if "text" not in record.values or not all(isinstance(text, str) for text in texts):
+        texts = [record.values.get(name) for name in text_columns(record, Columns()) if name]
+        if not all(isinstance(text, str) for text in texts):
             raise InputError(
                 f"{record.place}: no `text`, and no list of words in `tokens`",
                 hint='each record is as {"text": "..."}, {"text": "...", "pair": "..."} or {"tokens": ["...", "..."]}',

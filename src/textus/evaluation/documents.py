@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
+from textus.corpus.batch import batches
 from textus.corpus.document import Document
 from textus.dataset.split import TokenSplit
 from textus.evaluation.estimate import Measured, Tokens
@@ -15,6 +18,25 @@ from textus.tokenizer.tokenizer import Tokenizer
 def frame(tokenizer: Tokenizer, document: Document) -> Measured:
     """Return a document as shards store it, with its size; `DataHash.of` the ids is the fingerprint of several."""
     return np.array([tokenizer.begin, *tokenizer.encode(document.text), tokenizer.end]), document.num_bytes
+
+
+def frames(tokenizer: Tokenizer, documents: Iterable[Document]) -> Iterator[Measured]:
+    """Yield documents as `frame` makes them, encoded together and beside the work of whoever measures them."""
+    with ThreadPoolExecutor(1) as beside:
+        begun = None
+        for group in batches(documents):
+            next_one = beside.submit(tokenizer.encode_batch, [document.text for document in group]), group
+            if begun is not None:
+                yield from _framed(tokenizer, *begun)
+            begun = next_one
+        if begun is not None:
+            yield from _framed(tokenizer, *begun)
+
+
+def _framed(tokenizer: Tokenizer, encoded: Future[list[Any]], group: list[Document]) -> Iterator[Measured]:
+    begin, end = np.array([tokenizer.begin]), np.array([tokenizer.end])
+    for document, tokens in zip(group, encoded.result(), strict=True):
+        yield np.concatenate([begin, tokens, end]), document.num_bytes
 
 
 def split_documents(split: TokenSplit) -> Iterator[Measured]:

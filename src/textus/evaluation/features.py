@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from textus.evaluation.labelled import Labelled, Tagged
+from textus.dataset.labelled_texts import Labelled, TaggedText
 from textus.model.hidden import padded
 from textus.model.transformer import Reading, Transformer
 from textus.objectives.measure import evaluating
@@ -57,11 +57,11 @@ def poolings(model: Transformer, *, words: bool) -> tuple[Pooled, ...]:
 
 def row(tokenizer: Tokenizer, one: Labelled, context: int) -> Row:
     """Return a text, a pair or a sentence as tokens: END before each text, a space before each word but the first."""
-    if isinstance(one, Tagged):
+    if isinstance(one, TaggedText):
         return _sentence(tokenizer, one, context)
     tokens = [tokenizer.end, *tokenizer.encode(one.text)]
-    if one.second:
-        second = [tokenizer.end, *tokenizer.encode(one.second)]
+    if one.pair is not None:
+        second = [tokenizer.end, *tokenizer.encode(one.pair)]
         room = max(1, context // 2, context - len(second))
         whole = len(tokens) + len(second)
         tokens = [*tokens[:room], *second]
@@ -69,7 +69,7 @@ def row(tokenizer: Tokenizer, one: Labelled, context: int) -> Row:
     return Row(tokens[:context], [(0, min(context, len(tokens)))], int(len(tokens) > context))
 
 
-def _sentence(tokenizer: Tokenizer, one: Tagged, context: int) -> Row:
+def _sentence(tokenizer: Tokenizer, one: TaggedText, context: int) -> Row:
     tokens, spans = [tokenizer.end], []
     for number, word in enumerate(one.words):
         pieces = tokenizer.encode(f" {word}" if number else word) or [tokenizer.end]

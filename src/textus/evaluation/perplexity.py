@@ -12,19 +12,21 @@ import torch
 from jaxtyping import Float, Int, Integer
 from numpy import ndarray
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from textus.config import Count, Range, check
 from textus.errors import ConfigError
 from textus.evaluation.estimate import Evaluation, Measured, Tally
+from textus.evaluation.onward import one_ahead, sent
 from textus.model.precision import Precision, autocast
 from textus.model.transformer import Transformer
+from textus.objectives.cross_entropy import token_losses
 from textus.objectives.measure import evaluating
 from textus.progress import SILENT, Progress
 from textus.tokenizer.tokenizer import Tokenizer
 
-_MINIMUM_LENGTH = 16
 _BATCH_ROWS = 32
+_SORTED = 8
+"""Windows are sorted by length among as many as make so many batches."""
 _LOGITS = 2**24
 """How many logits exist at a time, at most: 64 MB of float32."""
 
@@ -52,11 +54,12 @@ def evaluate(
     began, tally = time.monotonic(), Tally(tokenizer)
     context = model.config.context_length
     with evaluating(model), progress.task("evaluation", 0, "tokens") as task:
-        for batch in _batches(_rows(documents, tally, context, stride), context, batch_rows):
-            nats = _nats(model, batch, tokenizer.end, precision)
+        batches = _batches(_rows(documents, tally, context, stride), batch_rows * context)
+        for batch, found in one_ahead(batches, lambda batch: _nats(model, batch, tokenizer.end, precision)):
+            nats = found.astype(np.float64)
             if not ends:
-                nats[np.concatenate([row.targets for row in batch.rows]) == tokenizer.end] = 0.0
-            tally.add(np.concatenate([row.blocks for row in batch.rows]), nats)
+                nats[np.concatenate([row.targets for row in batch]) == tokenizer.end] = 0.0
+            tally.add(np.concatenate([row.blocks for row in batch]), nats)
             task.advance(len(nats))
     return tally.evaluation(data, time.monotonic() - began)
 
@@ -72,9 +75,9 @@ def predictions(
     context = model.config.context_length
     size = logit_rows(model)
     with evaluating(model), torch.inference_mode():
-        for batch in _batches(_rows(documents, tally, context, stride), context, _BATCH_ROWS):
+        for batch in _batches(_rows(documents, tally, context, stride), _BATCH_ROWS * context):
             states, targets = _read(model, batch, tokenizer.end)
-            blocks = np.concatenate([row.blocks for row in batch.rows])
+            blocks = np.concatenate([row.blocks for row in batch])
             for at in range(0, len(blocks), size):
                 likely = model.head(model.before_head(states[at : at + size])).float().log_softmax(-1)
                 yield blocks[at : at + size], likely, targets[at : at + size]
@@ -88,12 +91,6 @@ class _Row:
     targets: Integer[ndarray, " new"]
     """The new tokens; they are predicted from the last inputs, one each."""
     blocks: Int[ndarray, " new"]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Batch:
-    rows: list[_Row]
-    length: int
 
 
 def _rows(documents: Iterable[Measured], tally: Tally, context: int, stride: int) -> Iterator[_Row]:
@@ -119,66 +116,66 @@ def spans(length: int, context: int, stride: int) -> Iterator[tuple[int, int, in
         scored = stop
 
 
-def _batches(rows: Iterable[_Row], context: int, batch_rows: int) -> Iterator[_Batch]:
-    """Group windows of like length, so that few lengths occur (the context, its half, ...) and little is padding."""
-    lengths = [context]
-    while lengths[-1] > _MINIMUM_LENGTH:
-        lengths.append(-(-lengths[-1] // 2))
-    waiting: dict[int, list[_Row]] = {length: [] for length in lengths}
+def _batches(rows: Iterable[_Row], tokens: int) -> Iterator[list[_Row]]:
+    """Group windows of like length, `tokens` to read at most, so that little is padding."""
+    waiting: list[_Row] = []
+    size = 0
     for row in rows:
-        length = min(length for length in lengths if length >= len(row.inputs))
-        waiting[length].append(row)
-        if len(waiting[length]) == batch_rows * (context // length):
-            yield _Batch(waiting[length], length)
-            waiting[length] = []
-    for length, left in waiting.items():
-        if left:
-            yield _Batch(left, length)
+        waiting.append(row)
+        size += len(row.inputs)
+        if size >= _SORTED * tokens:
+            yield from _by_length(waiting, tokens)
+            waiting, size = [], 0
+    yield from _by_length(waiting, tokens)
+
+
+def _by_length(rows: Iterable[_Row], tokens: int) -> Iterator[list[_Row]]:
+    batch: list[_Row] = []
+    for row in sorted(rows, key=lambda row: -len(row.inputs)):
+        if batch and (len(batch) + 1) * len(batch[0].inputs) > tokens:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
 
 
 @torch.inference_mode()
-def _nats(model: Transformer, batch: _Batch, end: int, precision: Precision) -> Float[ndarray, " tokens"]:
+def _nats(model: Transformer, batch: list[_Row], end: int, precision: Precision) -> Float[Tensor, " tokens"]:
     """Return -ln p of each row's new tokens, one row after the other."""
     with autocast(model.embedding.weight.device, precision):
         states, targets = _read(model, batch, end)
-        nats: Float[ndarray, " tokens"] = token_nats(model, states, targets).double().cpu().numpy()
-    return nats
+        return token_nats(model, states, targets)
 
 
-def _read(model: Transformer, batch: _Batch, end: int) -> tuple[Float[Tensor, "tokens hidden"], Int[Tensor, " tokens"]]:
+def _read(
+    model: Transformer, batch: list[_Row], end: int
+) -> tuple[Float[Tensor, "tokens hidden"], Int[Tensor, " tokens"]]:
     """Return the states that predict each row's new tokens, and these, one row after the other.
 
     What pads a row stands behind it, where a causal model does not look.
     """
     device = model.embedding.weight.device
-    tokens = np.full((len(batch.rows), batch.length), end, dtype=np.int64)
+    tokens = np.full((len(batch), len(batch[0].inputs)), end, dtype=np.int64)
     asked = np.zeros(tokens.shape, dtype=bool)
-    for row, line, mark in zip(batch.rows, tokens, asked, strict=True):
+    for row, line, mark in zip(batch, tokens, asked, strict=True):
         line[: len(row.inputs)] = row.inputs
         mark[len(row.inputs) - len(row.targets) : len(row.inputs)] = True
-    targets = torch.from_numpy(np.concatenate([row.targets for row in batch.rows]).astype(np.int64)).to(device)
-    return model.encode(torch.from_numpy(tokens).to(device))[torch.from_numpy(asked).to(device)], targets
+    targets = sent(np.concatenate([row.targets for row in batch]).astype(np.int64), device)
+    states = model.encode(sent(tokens, device)).flatten(0, 1)
+    return states.index_select(0, sent(np.flatnonzero(asked), device)), targets
 
 
 def token_nats(
     model: Transformer, states: Float[Tensor, "tokens hidden"], targets: Int[Tensor, " tokens"]
 ) -> Float[Tensor, " tokens"]:
     """Return -ln p of each target, with the logits of a few at a time."""
-    size = logit_rows(model)
-    parts = [
-        cross_entropy(model.head(state).float(), target, reduction="none")
-        for state, target in zip(_split(states, size), _split(targets, size), strict=True)
-    ]
-    return torch.cat(parts)
+    return token_losses(*model.as_product(states), targets)
 
 
 def logit_rows(model: Transformer) -> int:
     """Return how many tokens may have their logits at a time."""
     return max(1, _LOGITS // model.config.vocab_size)
-
-
-def _split(values: Tensor, size: int) -> list[Tensor]:
-    return [values[at : at + size] for at in range(0, len(values), size)]
 
 
 def _check(model: Transformer, tokenizer: Tokenizer, stride: int, batch_rows: int) -> None:

@@ -16,10 +16,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
+from textus.dataset.labelled_texts import Labelled, LabelledText, TaggedText
 from textus.errors import ConfigError
 from textus.evaluation.agreement import Agreement
 from textus.evaluation.features import Features, Pooled
-from textus.evaluation.labelled import Example, Labelled, Tagged
 from textus.progress import Task
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -176,12 +176,12 @@ def texts_of(examples: Sequence[Labelled], kept: Sequence[int]) -> list[str]:
     """Return what TF-IDF reads of each item; of a sentence the first `kept` words."""
     found: list[str] = []
     for one, count in zip(examples, kept, strict=True):
-        found += one.words[:count] if isinstance(one, Tagged) else [_joined(one)]
+        found += one.words[:count] if isinstance(one, TaggedText) else [_joined(one)]
     return found
 
 
-def _joined(one: Example) -> str:
-    return f"{one.text} {one.second}" if one.second else one.text
+def _joined(one: LabelledText) -> str:
+    return one.text if one.pair is None else f"{one.text} {one.pair}"
 
 
 def number_labels(examples: Sequence[Labelled], kept: Sequence[int], known: Callable[[str], int]) -> Labels:

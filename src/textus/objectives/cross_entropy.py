@@ -68,6 +68,22 @@ def penalised_cross_entropy(
     return plain + penalty if z_loss else plain, plain
 
 
+def token_losses(
+    hidden: Float[Tensor, "rows hidden"], weight: Float[Tensor, "vocab hidden"], labels: Int[Tensor, " rows"]
+) -> Float[Tensor, " rows"]:
+    """Return what `linear_cross_entropy` sums, row by row, without gradients.
+
+    >>> token_losses(torch.zeros(2, 3), torch.zeros(4, 3), torch.tensor([0, 1]))  # log 4
+    tensor([1.3863, 1.3863])
+    """
+    dtype = compute_dtype(hidden)
+    rows, matrix = _rows_at_once(weight), weight.to(dtype)
+    pairs = zip(torch.split(hidden.to(dtype), rows), torch.split(labels, rows), strict=True)
+    return torch.cat([
+        _losses(part @ matrix.t(), wanted, 0.0, with_gradients=False)[0].flatten() for part, wanted in pairs
+    ])  # fmt: skip
+
+
 def _sum(
     hidden: Tensor, weight: Tensor, labels: Tensor, factors: Tensor | None, z_loss: float, with_gradients: bool
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:

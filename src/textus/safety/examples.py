@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from textus.adaptation.records import RECORDS, Record, files, records, some
+from textus.dataset.records import Record, read, some
 from textus.errors import CorpusError, InputError
 from textus.safety.fold import fold
 from textus.safety.settings import ModerateData
@@ -50,7 +50,7 @@ class Judged:
 
 def read_judged(inputs: Sequence[Path | str], config: ModerateData) -> list[Judged]:
     """Read texts and what is known of them; raise `InputError` with file and line of what is wrong."""
-    found = [_judged(record, config) for path in files(inputs, RECORDS) for record in records(path)]
+    found = [_judged(record, config) for path in inputs for record in read(Path(path))]
     return some(found, inputs)
 
 

@@ -17,7 +17,7 @@ from textus.dataset.shard import DataHash
 from textus.dataset.split import TokenSplit
 from textus.dataset.tokenize import Shards
 from textus.errors import ArtefactError, ConfigError, CorpusError
-from textus.evaluation.documents import frame, split_documents
+from textus.evaluation.documents import frames, split_documents
 from textus.evaluation.estimate import Measured
 from textus.progress import SILENT, Progress
 from textus.verbs.contamination import corpus_beside
@@ -74,7 +74,7 @@ class Material:
     def measured(self) -> Iterator[Measured]:
         """Yield them as tokens, with their sizes."""
         if self.paths:
-            yield from (frame(self.opened.tokenizer, document) for document in self.documents())
+            yield from frames(self.opened.tokenizer, self.documents())
         else:
             yield from split_documents(part_of(self.opened, self.split))
 

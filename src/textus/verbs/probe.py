@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ import numpy as np
 
 from textus import fingerprint
 from textus.checkpoint.checkpoint import Checkpoint
+from textus.dataset.labelled_texts import Columns, Labelled, LabelledText, TaggedText, texts_or_words
 from textus.errors import ConfigError, InputError
 from textus.evaluation import probe as probing
 from textus.evaluation.agreement import NAMES, agreement
 from textus.evaluation.features import Features, bytes_an_item, features, poolings, row
 from textus.evaluation.features import Row as TokenRow
-from textus.evaluation.labelled import Labelled, Tagged, read_labelled
 from textus.evaluation.probe import Chosen, Fitter, Labels, Row, Split
 from textus.model.transformer import Transformer
 from textus.progress import SILENT, Progress
@@ -29,6 +29,8 @@ MOST_TEXTS = 10_000
 MOST_BYTES = 2**30
 """Of the features of both files: fewer texts are used where they would take more."""
 _TEST_SHARE = _APART_SHARE = 0.2
+_SETTINGS = {"label": "--labels", "tags": "--labels", "text": "", "pair": "", "tokens": ""}
+"""By what a column is named."""
 _LEAST_ITEMS = 4
 
 
@@ -112,18 +114,30 @@ def probe(
     if most_texts < 2 * _LEAST_ITEMS:
         raise ConfigError(f"{most_texts} texts are too few to probe with", hint="give 100 or more")
     opened = model if isinstance(model, Checkpoint) else load(model, device=device)
-    examples = _some(read_labelled(Path(train), column), most_texts)
-    asked = _some(read_labelled(Path(test), column), most_texts) if test else []
+    examples = _some(_read(Path(train), column), most_texts)
+    asked = _some(_read(Path(test), column), most_texts) if test else []
     if not test:
         examples, asked = _parted(examples, _TEST_SHARE)
     return _Probing(opened, examples, asked, (str(train), str(test or train)), seed, progress).run()
+
+
+def _read(path: Path, column: str) -> Iterator[Labelled]:
+    """Yield texts or words, each with its label; raise `InputError` where a text has not exactly one."""
+    is_empty = True
+    for one in texts_or_words(path, Columns(label=column, tags=column, settings=_SETTINGS)):
+        if isinstance(one, LabelledText) and len(one.labels) != 1:
+            raise InputError(f"{one.place}: {len(one.labels)} labels", hint="a probe asks for one label of each text")
+        is_empty = False
+        yield one
+    if is_empty:
+        raise InputError(f"{path}: no example in it", hint="write one object a line, with a text and its label")
 
 
 def _some(examples: Iterable[Labelled], most: int) -> list[Labelled]:
     """Return those whose hashes are lowest: the same ones in whatever order they come."""
     heap: list[tuple[int, int, Labelled]] = []
     for number, one in enumerate(examples):
-        item = (-int(one.id[:15], 16), number, one)
+        item = (-int(fingerprint.of_parts([one.key])[:15], 16), number, one)
         if len(heap) < most:
             heapq.heappush(heap, item)
         else:
@@ -142,7 +156,7 @@ def _parted(examples: Sequence[Labelled], share: float, seed: str = "test") -> t
 
 def _apart(examples: Sequence[Labelled], share: float, seed: str) -> list[bool]:
     limit = int(share * 16**12)
-    return [int(fingerprint.of_parts([seed, one.id])[:12], 16) < limit for one in examples]
+    return [int(fingerprint.of_parts([seed, one.key])[:12], 16) < limit for one in examples]
 
 
 class _Probing:
@@ -158,8 +172,8 @@ class _Probing:
         progress: Progress,
     ) -> None:
         self._opened, self._seed, self._progress, self._fitter = opened, seed, progress, Fitter()
-        self._words = isinstance(train[0], Tagged) if train else False
-        if test and isinstance(test[0], Tagged) is not self._words:
+        self._words = isinstance(train[0], TaggedText) if train else False
+        if test and isinstance(test[0], TaggedText) is not self._words:
             raise InputError(f"{names[1]}: other things are labelled than in {names[0]}", hint="give files of one kind")
         self._how = poolings(opened.model, words=self._words)
         self._train, self._test = self._fitting(train, test)
@@ -244,7 +258,7 @@ class _Probing:
         return chosen, layers, probing.guess(made[0], made[1], chosen, split.labels, self._fitter)
 
     def _scores(self, one: Row) -> tuple[Score, ...]:
-        data = fingerprint.of_parts(sorted(f"{example.id} {' '.join(example.labels)}" for example in self._test))
+        data = fingerprint.of_parts(sorted(f"{example.key} {' '.join(example.labels)}" for example in self._test))
         units = {"accuracy": "of words" if self._words else "of texts", "macro_f1": "mean of classes", "mcc": ""}
         return tuple(
             Score(f"probe_{name}", one.agreement.values[name], one.agreement.errors[name], units[name],
@@ -254,8 +268,8 @@ class _Probing:
 
     def _note(self) -> str:
         kind, cut = "words" if self._words else "texts", sum(one.cut for rows in self._rows for one in rows)
-        seen = {one.id for one in self._train}
-        shared = sum(one.id in seen for one in self._test)
+        seen = {one.key for one in self._train}
+        shared = sum(one.key in seen for one in self._test)
         new = sum(label not in self._numbers for one in self._test for label in one.labels)
         words = [
             "layer, pooling and regularisation were chosen on a fifth of the training texts, which was set apart by "

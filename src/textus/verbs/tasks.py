@@ -12,6 +12,7 @@ from textus.evaluation.tasks.measure import Scoring, TooLong, measure_task, meth
 from textus.evaluation.tasks.overlap import Lookup
 from textus.evaluation.tasks.result import TaskEvaluation
 from textus.evaluation.tasks.task import open_task
+from textus.model.precision import Precision
 from textus.progress import SILENT, Progress
 from textus.verbs.contamination import corpus_beside
 from textus.verbs.settings import kept_settings
@@ -26,6 +27,7 @@ def measure_tasks(
     too_long: TooLong = "refuse",
     look_in_training: bool = True,
     texts: Evaluation | None = None,
+    precision: Precision = "fp32",
     progress: Progress = SILENT,
 ) -> TaskEvaluation:
     """Ask a model the items of tasks; `settings` are those of their descriptions that differ, such as `shots`.
@@ -45,6 +47,7 @@ def measure_tasks(
             method,
             lookup=lookup,
             too_long=too_long,
+            precision=precision,
             progress=progress,
         )
         for task in found

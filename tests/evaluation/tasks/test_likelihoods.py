@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from textus.config import replace
 from textus.errors import ConfigError, DivergenceError
 from textus.evaluation.tasks import likelihoods
 from textus.evaluation.tasks.asks import Ask
@@ -59,7 +61,9 @@ def test_each_ask_is_told_what_it_is_told_alone(
     groups = made(random_, start, questions)
     done: list[float] = []
     told = log_likelihoods(causal, groups, batch_tokens=batch_tokens, advance=done.append)
-    assert [len(group) for group in told] == [len(group) for group in groups] and sum(done) == len(groups)
+    assert [len(group) for group in told] == [len(group) for group in groups] and sum(done) == pytest.approx(
+        len(groups)
+    )
     for ask, one in zip(flat(groups), flat(told), strict=True):
         logprob, is_greedy = alone(causal, ask)
         assert one.logprob == pytest.approx(logprob, abs=2e-3, rel=1e-5)
@@ -69,23 +73,50 @@ def test_each_ask_is_told_what_it_is_told_alone(
 def test_what_is_shared_is_read_once(causal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     groups = made(random.Random(1), 50, [(40, [3, 3, 3, 3])] * 6)
     read = 0
-    encode = Transformer.encode
+    encode_at = Transformer.encode_at
 
-    def counted(self: Any, tokens: Any, *rest: Any, **options: Any) -> Any:
+    def counted(self: Any, tokens: Any, *rest: Any) -> Any:
         nonlocal read
         read += tokens.numel()
-        return encode(self, tokens, *rest, **options)
+        return encode_at(self, tokens, *rest)
 
-    monkeypatch.setattr(Transformer, "encode", counted)
+    monkeypatch.setattr(Transformer, "encode_at", counted)
     log_likelihoods(causal, groups)
-    # END and the start; each question but for its last token; that and each answer but for its last
-    assert read == 51 + 6 * 39 + 24 * 3
+    # END and the start; each question; each answer but for its last token
+    assert read == 51 + 6 * (40 + 4 * 2)
 
 
-def test_a_small_cache_only_means_more_batches(causal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_questions_that_begin_alike_are_read_once(causal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    passage, rest = made(random.Random(5), 0, [(60, [1])])[0][0].tokens, range(10, 18)
+    groups = [
+        [Ask(np.array([*passage, number, 5, 6]), 2), Ask(np.array([*passage, number, 5, 7]), 2)] for number in rest
+    ]
+    told = log_likelihoods(causal, [*groups, made(random.Random(6), 0, [(30, [4])])[0]])
+    sizes: list[int] = []
+    encode_at = Transformer.encode_at
+
+    def counted(self: Any, tokens: Any, *rest: Any) -> Any:
+        sizes.append(tokens.numel())
+        return encode_at(self, tokens, *rest)
+
+    monkeypatch.setattr(Transformer, "encode_at", counted)
+    again = log_likelihoods(causal, [*groups, made(random.Random(6), 0, [(30, [4])])[0]])
+    assert again == told and sum(sizes) == len(passage) + 8 * 2 + 34
+    for ask, one in zip(flat(groups), flat(told), strict=False):
+        assert one.logprob == pytest.approx(alone(causal, ask)[0], abs=2e-3, rel=1e-5)
+
+
+def test_layers_that_see_only_what_is_near_are_asked_too(causal: Any, wide: Callable[..., Transformer]) -> None:
+    near = wide(replace(causal.config, {"window": 8, "global_every": 2}))
+    groups = made(random.Random(7), 30, [(40, [2, 5, 1]), (9, [3]), (40, [1, 1])])
+    for ask, one in zip(flat(groups), flat(log_likelihoods(near, groups)), strict=True):
+        assert one.logprob == pytest.approx(alone(near, ask)[0], abs=2e-3, rel=1e-5)
+
+
+def test_little_memory_only_means_more_batches(causal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     groups = made(random.Random(2), 30, [(40, [2, 4])] * 5)
     whole = log_likelihoods(causal, groups)
-    monkeypatch.setattr(likelihoods, "_CACHE_BYTES", 1)
+    monkeypatch.setattr(likelihoods, "_PAIRS", 1)
     parts = log_likelihoods(causal, groups)
     for one, other in zip(flat(whole), flat(parts), strict=True):
         assert one.logprob == pytest.approx(other.logprob, abs=1e-3)

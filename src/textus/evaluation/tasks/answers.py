@@ -16,7 +16,7 @@ from textus.decoding.writer import Ending, Writer
 from textus.errors import ConfigError
 from textus.evaluation.tasks.asks import Tokens, common
 from textus.evaluation.tasks.config import TaskConfig
-from textus.evaluation.tasks.likelihoods import not_numbers, widened
+from textus.evaluation.tasks.likelihoods import not_numbers
 from textus.model.cache import KeyValueCache
 from textus.model.precision import Precision, autocast, compute_dtype
 from textus.model.transformer import Transformer
@@ -102,10 +102,15 @@ def _start(model: Transformer, prompts: Sequence[Tokens]) -> KeyValueCache | Non
         shared = common(prompts[0][:shared], prompt[:shared])
     if shared < _WORTH_SHARING or len(prompts) < 2:
         return None
-    weight = model.embedding.weight
-    cache = KeyValueCache(model.config, 1, shared, weight.device, compute_dtype(weight))
-    model.encode(torch.from_numpy(prompts[0][None, :shared]).to(weight.device), cache=cache, attention="causal")
+    cache = _new_cache(model, 1, shared)
+    tokens = torch.from_numpy(prompts[0][None, :shared]).to(model.embedding.weight.device)
+    model.encode(tokens, cache=cache, attention="causal")
     return cache
+
+
+def _new_cache(model: Transformer, rows: int, capacity: int) -> KeyValueCache:
+    weight = model.embedding.weight
+    return KeyValueCache(model.config, rows, capacity, weight.device, compute_dtype(weight))
 
 
 def _written(
@@ -120,7 +125,9 @@ def _written(
     writers = [Writer(tokenizer, ending, number) for number in numbers]
     device = model.embedding.weight.device
     capacity = tokens.shape[1] + ending.max_tokens - 1
-    cache = widened(model, start, torch.zeros(len(writers), dtype=torch.long), capacity)
+    cache = _new_cache(model, len(writers), capacity)
+    if start is not None:
+        cache.begin_with(start, torch.zeros(len(writers), dtype=torch.long, device=device))
     unread = torch.from_numpy(tokens[:, cache.length :]).to(device)
     while True:
         states = model.encode(unread, cache=cache, attention="causal")[:, -1]

@@ -9,13 +9,15 @@ import torch
 
 from textus.evaluation.pseudo import Method, hidden_rows
 from textus.evaluation.tasks.asks import Ask
-from textus.evaluation.tasks.likelihoods import BATCH_TOKENS, Told, judged
+from textus.evaluation.tasks.likelihoods import Told, judged
 from textus.model.hidden import both_ways, padded
 from textus.model.precision import Precision, autocast
 from textus.model.transformer import Reading, Transformer
 from textus.objectives.measure import evaluating
 from textus.tokenizer.tokenizer import Tokenizer
 
+_BATCH_TOKENS = 8_192
+"""About how many tokens are read at once."""
 _Hidden = tuple[int, int, list[int]]
 """Which ask, which of its tokens is asked, and what the model is shown."""
 
@@ -27,7 +29,7 @@ def pseudo_log_likelihoods(
     method: Method,
     *,
     precision: Precision = "fp32",
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int = _BATCH_TOKENS,
     advance: Callable[[float], None] = lambda _: None,
 ) -> list[list[Told]]:
     """Return the pseudo-log-likelihood of every ask: sums over its asked tokens, as `likelihood` has them over a text.
@@ -79,4 +81,5 @@ def _asked(
     states = model.encode(tokens, documents, attention=reading)
     places = torch.tensor([place for _, place, _ in batch], device=device) - model.config.prediction_offset
     targets = np.array([rows[owner].tokens[place] for owner, place, _ in batch], np.int64)
-    return judged(model, states[torch.arange(len(batch), device=device), places], targets)
+    numbers = np.arange(len(batch))
+    return judged(model, states[torch.from_numpy(numbers).to(device), places], targets, numbers)
