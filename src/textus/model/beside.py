@@ -35,19 +35,19 @@ class _Beside(torch.autograd.Function):
         return functional.linear(x, _whole(x.dtype, scales, tensors))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, *tensors = ctx.saved_tensors
         scales, count = ctx.scales, len(ctx.scales)
         weights, downs, ups = tensors[:count], tensors[count : 2 * count], tensors[2 * count :]
         dtype = x.dtype
         to_x = grad @ _whole(dtype, scales, tensors)
         rows, inputs = grad.flatten(0, -2), x.flatten(0, -2)
-        shares = rows.split([weight.shape[0] for weight in weights], 1)
+        shares = torch.split(rows, [weight.shape[0] for weight in weights], 1)
         ranks = [down.shape[0] for down in downs]
         # all pairs that read the same are taken together: one pass over `x` each way
-        narrowed = (inputs @ torch.cat([down.to(dtype) for down in downs]).t()).split(ranks, 1)
+        narrowed = torch.split(inputs @ torch.cat([down.to(dtype) for down in downs]).t(), ranks, 1)
         back = torch.cat([share @ up.to(dtype) for share, up in zip(shares, ups, strict=True)], 1)
-        to_downs = (back.t() @ inputs).split(ranks)
+        to_downs = torch.split(back.t() @ inputs, ranks)
         to_ups = [share.t() @ narrow for share, narrow in zip(shares, narrowed, strict=True)]
         return (
             to_x,
