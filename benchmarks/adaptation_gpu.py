@@ -61,6 +61,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--micro", type=int, nargs="+", default=[4096, 16_384], help="tokens in memory at once")
     parser.add_argument("--seconds", type=float, default=60, help="of learning from rewards, about")
     parser.add_argument("--rate", type=float, nargs="*", default=[], help="of learning from rewards, beside the plan's")
+    parser.add_argument("--unchecked", action="store_true", help="do not ask transformers whether it agrees")
     parser.add_argument("--toy", action="store_true")
     return parser.parse_args()
 
@@ -85,12 +86,14 @@ def made(directory: Path, config: ModelConfig, tokenizer: Tokenizer) -> Path:
 
 def make(options: argparse.Namespace) -> dict[str, Any]:
     """Write a network of random weights, and see that transformers computes the same with it."""
-    from transformers import AutoModelForCausalLM
-
     tokenizer = Tokenizer.load(options.data)
     vocab = -(-tokenizer.vocab_size // 64) * 64
     config = shape(options, "350M", vocab, 128 if options.toy else CONTEXT)
     directory = made(options.out / "base", config, tokenizer)
+    if options.unchecked:
+        return {"parameters": config.num_parameters(), "vocab_size": vocab}
+    from transformers import AutoModelForCausalLM
+
     device = "cpu" if options.toy else "cuda"
     theirs = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).to(device).eval()
     ours = load_model(directory, device, torch.float32).eval()
@@ -111,10 +114,11 @@ def learnt(options: argparse.Namespace, base: Base, packed: Packed, micro: int, 
         steps=options.steps, batch_tokens=8 * context if options.toy else BATCH, learning_rate=2e-4, warmup_steps=3,
         micro_batch_tokens=4 * context if options.toy else micro, device="cuda" if on_gpu else "cpu",
         precision="bf16" if on_gpu else "fp32", compile="on" if on_gpu else "off", weight_decay=0.01,
+        record="on" if on_gpu and micro < BATCH else "off",
     )  # fmt: skip
     model = load_model(base.directory, recipe.device, torch.float32)
-    if rank:
-        lora.attach(model, LoraConfig(rank=rank), 1, base.new_tokens)
+    if rank:  # as where the model has a template of its own, whose tokens it knows
+        lora.attach(model, LoraConfig(rank=rank), 1)
     loader, state = Loader(packed, recipe.rows(context)), TrainState.start(model, recipe)
     steps = list(train(model, loader, Instruction(), recipe, state))
     counted = steps[min(SKIPPED, len(steps) // 2) : -1]
@@ -203,12 +207,15 @@ def trl(options: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
         }
     )
     flash = "sdpa" if options.toy else "varlen"
+    liger, wrapped = {"use_liger_kernel": True}, {"packing_strategy": "wrapped", "attention": "sdpa"}
+    compiles = {"torch_compile": True}
     ways: dict[str, dict[str, Any]] = {
+        "borders, liger": {"attention": flash, **liger},
+        "borders, liger, compiled": {"attention": flash, **liger, **compiles, "pad_to_multiple_of": BATCH},
+        "no borders (wrapped), compiled": {**wrapped, **compiles},
+        "no borders (wrapped), liger": {**wrapped, **liger},
         "borders": {"attention": flash},
-        "borders, liger": {"attention": flash, "use_liger_kernel": True},
         "sdpa with a mask of borders": {"attention": "sdpa", "rows": 4},
-        "no borders (wrapped), liger": {"attention": "sdpa", "packing_strategy": "wrapped", "use_liger_kernel": True},
-        "no borders (wrapped), compiled": {"attention": "sdpa", "packing_strategy": "wrapped", "torch_compile": True},
     }
     for name, way in ways.items():
         if options.toy and ("liger" in name or "compiled" in name):
@@ -292,8 +299,8 @@ def rewards(options: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]
     start = made(options.out / "sums", shape(options, "124M", tokenizer.vocab_size, 64), tokenizer)
     common = {"training.evaluate_every": 100_000, "training.checkpoint_every": 100_000, "training.compile": "off"}
     grpo = {**common, "reward": "number", "answer_tokens": 8, "data.validation": [str(files["held-out"])]}
-    for turn in range(1 if options.toy else 5):
-        settings = {**common, "training.steps": 10 if options.toy else 40, "training.learning_rate": 5e-4, "answers": 0}
+    for turn in range(1 if options.toy else 3):
+        settings = {**common, "training.steps": 10 if options.toy else 60, "training.learning_rate": 5e-4, "answers": 0}
         settings |= {"training.batch_tokens": 2048 if options.toy else 8192, "training.optimizer": "adamw"}
         start = textus.adapt(
             start, files["talks"], method="instruct", out=options.out / f"taught-{turn}", settings=settings

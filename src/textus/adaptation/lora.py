@@ -71,10 +71,14 @@ def _learn_rows(weight: nn.Parameter, tokens: Sequence[int]) -> None:
     """Let only these rows have a gradient; the others then stay as they are, to the last bit."""
     weight.requires_grad_(True)
     rows = torch.tensor(sorted(tokens))
+    held: dict[torch.device, Tensor] = {}
 
     def only(gradient: Tensor) -> Tensor:
         kept = torch.zeros_like(gradient)
-        here = rows.to(gradient.device)
+        # copied once: what a GPU replays must not wait for the host
+        if gradient.device not in held:
+            held[gradient.device] = rows.to(gradient.device)
+        here = held[gradient.device]
         kept[here] = gradient[here]
         return kept
 

@@ -9,7 +9,7 @@ With a magnitude `m` (DoRA, Liu et al. 2024, arXiv 2402.09353) the length of eac
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +18,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from textus.model import beside
 from textus.model.layers import Linear, Scale
+from textus.model.precision import compute_dtype
 
 Targets = Literal["all", "attention", "feed_forward"]
 MATRICES = {
@@ -97,8 +99,10 @@ class AdaptedLinear(Linear):
         """Return the product, and what the adapter adds."""
         if not self.heard:
             return functional.linear(x, self.weight, self.bias)
-        pair = self.adapters[self.heard]
-        assert isinstance(pair, Pair)
+        if self._learns_lean():
+            lean = self.together(x, (self,))
+            return lean if self.bias is None else lean + self.bias.to(lean.dtype)
+        pair = self._pair()
         if pair.magnitude is None:
             added: Tensor = functional.linear(x, self.weight, self.bias) + pair(x)
             return added
@@ -109,6 +113,32 @@ class AdaptedLinear(Linear):
             dropped = functional.linear(x, self.weight)
         product = product + (stretch - 1) * dropped + stretch * pair.scale * pair.up(pair.down(x))
         return product if self.bias is None else product + self.bias.to(product.dtype)
+
+    def _pair(self) -> Pair:
+        pair = self.adapters[self.heard]
+        assert isinstance(pair, Pair)
+        return pair
+
+    def _learns_lean(self) -> bool:
+        """Tell whether the pair learns, and can be added to the matrix for it."""
+        if not (self.heard and self.training and torch.is_grad_enabled()) or self.weight.requires_grad:
+            return False
+        pair = self._pair()
+        return pair.magnitude is None and not pair.dropout
+
+    @staticmethod
+    def together(x: Float[Tensor, "*rows inputs"], matrices: Sequence[AdaptedLinear]) -> Tensor:
+        """Return the products of `x` with several matrices that have no bias, side by side."""
+        if not all(matrix._learns_lean() for matrix in matrices):
+            return torch.cat([matrix(x) for matrix in matrices], -1)
+        pairs = [matrix._pair() for matrix in matrices]
+        return beside.product(
+            x.to(compute_dtype(x)),
+            tuple(matrix.weight for matrix in matrices),
+            tuple(pair.down.weight for pair in pairs),
+            tuple(pair.up.weight for pair in pairs),
+            tuple(pair.scale for pair in pairs),
+        )
 
 
 def matrices(model: nn.Module, targets: Targets) -> Iterator[tuple[nn.Module, str, str, Linear]]:

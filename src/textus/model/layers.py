@@ -106,9 +106,12 @@ class FeedForward(nn.Module):
 
 def joined(x: Float[Tensor, "*rows inputs"], matrices: Sequence[nn.Module]) -> Float[Tensor, "*rows outputs"]:
     """Multiply `x` by all matrices in one product: a GPU reads `x` once then, and gets its gradient at once."""
-    # someone has put something in their place, or they add a bias
-    if any(type(matrix) is not Linear or matrix.bias is not None for matrix in matrices):
+    kind = type(matrices[0])
+    if any(type(matrix) is not kind or getattr(matrix, "bias", None) is not None for matrix in matrices):
         return torch.cat([matrix(x) for matrix in matrices], -1)
+    if kind is not Linear:  # someone has put something in their place
+        together = getattr(kind, "together", None)
+        return together(x, matrices) if together else torch.cat([matrix(x) for matrix in matrices], -1)
     dtype = compute_dtype(x)
     return functional.linear(x, torch.cat([matrix.get_parameter("weight").to(dtype) for matrix in matrices]))
 
