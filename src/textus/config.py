@@ -387,11 +387,11 @@ def _nearest(kind: Any, value: Any, dotted: str) -> str:
     choices = [str(choice) for part in parts if get_origin(part) is Literal for choice in get_args(part)]
     choices += ["true", "false"] if bool in parts else []
     close = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.5)
-    return (
-        f"did you mean {dotted}={close[0]}?"
-        if close
-        else f"set it as {dotted}=VALUE or in the settings file; `textus train --print` shows them all"
-    )
+    if close:
+        return f"did you mean {dotted}={close[0]}?"
+    if "." not in dotted:  # an option or an argument, which no settings file knows
+        return f"give {dotted} a value that is allowed"
+    return f"set it as {dotted}=VALUE or in the settings file; `textus train --print` shows them all"
 
 
 def _as_number(value: Any) -> int | float | None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from textus.objectives.config import ObjectiveConfig
 from textus.training import presets
 from textus.training.config import ModelSettings, TrainConfig
 from textus.training.machine import Machine
@@ -68,3 +69,20 @@ def test_all_that_was_planned_is_printed() -> None:
     assert dataclasses.replace(
         started.model, context_length=1024, rope_scaling="none", rope_factor=1.0, rope_original_context=0
     ) == dataclasses.replace(found.model, dropout=started.model.dropout)
+
+
+@pytest.mark.parametrize(
+    ("name", "set_to", "tokens", "rates"),
+    [
+        ("masked", {}, 1_400_000, (0.5, 0.3)),
+        ("masked", {}, presets.FEW_TOKENS, (0.3, 0.15)),
+        ("hybrid", {}, 1_400_000, (0.3, 0.15)),
+        ("masked", {"mask_rate": 0.4}, 1_400_000, (0.4, 0.15)),
+        ("masked", {"final_mask_rate": 0.3}, 1_400_000, (0.3, 0.3)),
+    ],
+)
+def test_a_short_masked_run_is_asked_for_more(
+    name: str, set_to: dict[str, float], tokens: int, rates: tuple[float, float]
+) -> None:
+    asked = presets.asking(ObjectiveConfig(name=name, **set_to), tokens)  # type: ignore[arg-type]
+    assert (asked.mask_rate, asked.final_mask_rate) == asked.rates == rates

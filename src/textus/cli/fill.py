@@ -41,6 +41,9 @@ def run(arguments: Sequence[str]) -> None:
     if options.write:
         _write(options)
         return
+    for name, usual in (("steps", "auto"), ("temperature", 0.0), ("seed", 0)):
+        if getattr(options, name) != usual:
+            raise ConfigError(f"--{name} is for --write, and blanks are filled without chance", hint="leave it out")
     from textus.verbs.fill import fill
 
     found = fill(options.model, options.text, top_k=options.top_k, device=options.device)

@@ -25,6 +25,7 @@ from textus.model.config import ModelConfig
 from textus.model.family import TRAITS
 from textus.model.kernels import Spans, packs
 from textus.model.layers import Embedding, Linear, Role, role
+from textus.model.neighbours import look_around
 from textus.model.output import ModelOutput
 from textus.model.precision import compute_dtype
 from textus.model.rotary import Rotary, Rotation
@@ -126,7 +127,7 @@ class Transformer(nn.Module):
     def initialise(self, seed: int) -> None:
         """Draw all weights anew: normal, 0.02 wide, `0.02 / sqrt(2 layers)` into the residual stream.
 
-        Norms are 1, biases 0.
+        Norms are 1, biases 0. Heads of an encoder whose positions are turned look beside their own (`neighbours`).
         """
         generator = torch.Generator().manual_seed(seed)
         narrow = _SPREAD / math.sqrt(2 * self.config.num_layers)
@@ -138,6 +139,9 @@ class Transformer(nn.Module):
                 continue
             spread = narrow if name.endswith(("output.weight", "down.weight")) else _SPREAD
             parameter.copy_(torch.empty(parameter.shape).normal_(0, spread, generator=generator))
+        if self.traits.is_encoder and self.traits.positions == "rotary" and not self.embedding.weight.is_meta:
+            layers = [block.attention for block in self.blocks]
+            look_around(self.config, self.embedding, layers, _SPREAD, generator)  # type: ignore[arg-type]
 
     def forward(
         self,

@@ -10,6 +10,8 @@ from textus.errors import ConfigError
 
 Rate = Annotated[float, Range(0, 1, open_low=True)]
 CAUSAL_THEN_MASKED = "causal-then-masked"
+RATES = 0.3, 0.15
+"""The shares of tokens that are asked at the beginning and at the end of a run, unless told otherwise."""
 VALIDATION_RATE = 0.15
 """The share of tokens that is asked wherever a masked model is measured, whatever it was trained with."""
 
@@ -24,10 +26,11 @@ class ObjectiveConfig(Settings):
     prediction_offset: Literal[0, 1] | AUTO = "auto"
     """Masked and diffusion: whether the state at a hidden token predicts it (0: BERT, ModernBERT; auto) or the state
     before it (1: masked next token prediction, with a causal model's network). Causal and hybrid: always 1."""
-    mask_rate: Rate = 0.3
-    """Share of a row's tokens that is asked at the beginning of a run. Measured is always at 0.15."""
-    final_mask_rate: Rate = 0.15
-    """The same at its end; the rate changes in equal steps. Equal to `mask_rate`: it is constant."""
+    mask_rate: Rate | AUTO = "auto"
+    """Share of a row's tokens that is asked at the beginning of a run; auto: 0.3, and 0.5 in a masked run of few
+    tokens. Measured is always at 0.15."""
+    final_mask_rate: Rate | AUTO = "auto"
+    """The same at its end, auto: 0.15 or 0.3; the rate changes in equal steps. Equal to `mask_rate`: it is constant."""
     mask_unit: Literal["token", "word", "span"] = "token"
     """What is hidden together: single tokens, whole words as the tokenizer cuts text before merging, or runs of
     tokens."""
@@ -65,6 +68,15 @@ class ObjectiveConfig(Settings):
         if self.prediction_offset != "auto":
             return self.prediction_offset
         return 1 if self.name in ("causal", "hybrid") else 0
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Return the shares that are asked at the beginning and at the end."""
+        first, last = RATES
+        return (
+            first if self.mask_rate == "auto" else self.mask_rate,
+            last if self.final_mask_rate == "auto" else self.final_mask_rate,
+        )
 
     @property
     def attention(self) -> Literal["causal", "bidirectional"]:

@@ -16,15 +16,15 @@ def build(config: ObjectiveConfig, tokenizer: Tokenizer, num_windows: int, seed:
     """Make the objective that settings name, for a run that shows `num_windows` windows."""
     if config.name == "causal":
         return Causal()
-    vocabulary = Vocabulary.of(tokenizer)
+    vocabulary, (rate, final_rate) = Vocabulary.of(tokenizer), config.rates
     if config.name == "diffusion":
         return Diffusion(vocabulary, config.offset, seed)
     masked = Masked(
         vocabulary,
         prediction_offset=config.offset,
-        rate=config.mask_rate,
-        final_rate=config.final_mask_rate,
-        over=num_windows if config.final_mask_rate != config.mask_rate else 0,
+        rate=rate,
+        final_rate=final_rate,
+        over=num_windows if final_rate != rate else 0,
         unit=config.mask_unit,
         longest_span=config.longest_span,
         masked_share=config.masked_share,

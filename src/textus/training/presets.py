@@ -6,9 +6,11 @@ docs/planning.md has the rules, benchmarks/RESULTS.md the sweeps that they come 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 from textus.model.config import ModelConfig
+from textus.objectives.config import ObjectiveConfig
 from textus.training.machine import Machine
 
 Optimizer = Literal["adamw", "muon"]
@@ -16,6 +18,9 @@ RATES: dict[Optimizer, float] = {"adamw": 4e-3, "muon": 4.9e-3}
 """Peak rate at width 128."""
 CONTINUED = 0.1
 """What is left of that rate where a model goes on from another's weights."""
+FEW_TOKENS = 3_000_000
+"""A masked run that reads fewer is asked for more of them."""
+SHORT_RATES = 0.5, 0.3
 FEW_EPOCHS = 3.0
 """From so many passes over the text on, the large models that a GPU trains are held back harder."""
 
@@ -38,6 +43,14 @@ def learning_rate(name: Optimizer, config: ModelConfig, *, continued: bool = Fal
     0.002
     """
     return round(RATES[name] * math.sqrt(128 / config.hidden_size) * (CONTINUED if continued else 1.0), 6)
+
+
+def asking(objective: ObjectiveConfig, tokens: int) -> ObjectiveConfig:
+    """Return the objective with its mask rates chosen for a run of so many tokens, where they were left to us."""
+    short = objective.name == "masked" and tokens < FEW_TOKENS
+    free = objective.mask_rate == objective.final_mask_rate == "auto"
+    first, last = SHORT_RATES if short and free else objective.rates
+    return replace(objective, mask_rate=first, final_mask_rate=last)
 
 
 def weight_decay(machine: Machine, epochs: float) -> float:

@@ -19,6 +19,7 @@ from textus.objectives import table as objectives
 from textus.objectives.objective import IGNORE, Mixed, Objective
 from textus.report import Prose, Report, Table
 from textus.tokenizer.tokenizer import Tokenizer
+from textus.training.presets import asking
 from textus.training.recipe import Recipe
 from textus.verbs.mixture import shown_windows
 from textus.verbs.replay import old_shards, with_replay
@@ -60,7 +61,8 @@ def _windows(shards: Shards, split_name: str, tokenizer: Tokenizer) -> tuple[Win
         planned = storage.read_json(run / "plan.json")
         context, recipe = planned["model"]["context_length"], build(Recipe, planned["training"], "plan.json")
         seed, num_windows = recipe.seed, recipe.rows_before(recipe.steps, context)
-    split, objective = shards.split(split_name), objectives.build(settings.objective, tokenizer, num_windows, seed)
+    asked = asking(settings.objective, num_windows * context)
+    split, objective = shards.split(split_name), objectives.build(asked, tokenizer, num_windows, seed)
     offset = objective.prediction_offset
     if split_name != "train":
         return Windows(split, context, offset, seed, ordered=True), objective.validation()

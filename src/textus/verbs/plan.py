@@ -26,6 +26,7 @@ from textus.training.keep import CHECKPOINTS
 from textus.training.loop import TrainState, train
 from textus.training.plan import Plan, TextSize, retime
 from textus.training.plan import plan as make_plan
+from textus.training.presets import asking
 from textus.training.recipe import HARMLESS, Recipe
 from textus.verbs.lock import locked
 from textus.verbs.settings import RunSettings, resolve
@@ -119,7 +120,8 @@ def _measure(made: Plan, stages: Stages) -> float:
     recipe = Recipe(**{**vars(made.recipe), "warmup_steps": 0})
     model = Transformer(made.model, seed=recipe.seed).to(recipe.device)
     num_windows = recipe.rows_before(recipe.steps, made.model.context_length)
-    objective = objectives.build(stages.settings.objective, stages.tokenizer, num_windows, recipe.seed)
+    asked = asking(stages.settings.objective, made.tokens)
+    objective = objectives.build(asked, stages.tokenizer, num_windows, recipe.seed)
     windows = Windows(stages.shards.split("train"), made.model.context_length, objective.prediction_offset, recipe.seed)
     rows = recipe.rows(made.model.context_length)
     steps = train(model, Loader(windows, rows), objective, recipe, TrainState.start(model, recipe))

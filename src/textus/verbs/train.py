@@ -25,6 +25,7 @@ from textus.training.distributed import Ranks, joined
 from textus.training.identity import differences, named
 from textus.training.loop import TrainState
 from textus.training.plan import Plan
+from textus.training.presets import asking
 from textus.training.run import Run
 from textus.verbs import measures
 from textus.verbs.lock import locked
@@ -154,7 +155,8 @@ def prepare(stages: Stages, made: Plan, ranks: Ranks = Ranks()) -> Run:  # noqa:
     settings, shards = stages.settings, stages.shards
     context, seed = made.model.context_length, made.recipe.seed
     num_windows = made.recipe.rows_before(made.recipe.steps, context)
-    objective = objectives.build(settings.objective, stages.tokenizer, num_windows, seed)
+    asked = asking(settings.objective, made.tokens)
+    objective = objectives.build(asked, stages.tokenizer, num_windows, seed)
     parallel = ranks.first(lambda: chosen(made.recipe, made.memory_bytes, machine.room(made.recipe.device)))
     return Run(
         directory=stages.directory,
@@ -170,7 +172,7 @@ def prepare(stages: Stages, made: Plan, ranks: Ranks = Ranks()) -> Run:  # noqa:
             shards=shards.fingerprint,
             settings={
                 "model": dict(vars(made.model)),
-                "objective": dict(vars(settings.objective)),
+                "objective": dict(vars(asked)),
                 "training": dict(vars(made.recipe)),
             },
             parent=stages.start.fingerprint if stages.start else "",
