@@ -53,7 +53,8 @@ def sign_test(more: int, fewer: int) -> float:
     """
     count = more + fewer
     tail = sum(math.comb(count, hits) for hits in range(min(more, fewer) + 1))
-    return min(1.0, 2 * tail / 2**count)
+    both: float = 2 * tail / 2**count
+    return min(1.0, both)
 
 
 def threshold_at(harmless: Sequence[float], false_alarms: float) -> float:

@@ -110,7 +110,9 @@ def document(models: Sequence[str] = ()) -> Schema:
     """Return the description of a server that has these models."""
     paths: Schema = {}
     for path, (words, known, answer, events) in ASKED.items():
-        body = {"required": True, "content": {"application/json": {"schema": request(known, models)}}}
+        # clients name OpenAI's own models where they want a text judged: the guard here has no name
+        schema = request(known, models if path != "/v1/moderations" else ())
+        body = {"required": True, "content": {"application/json": {"schema": schema}}}
         content: Schema = {"application/json": {"schema": _named(answer)}}
         if events:
             content["text/event-stream"] = {"schema": {"type": "string"}, EVENTS: _named(events)}
@@ -173,7 +175,7 @@ def _operation(path: str, words: str, content: Schema) -> Schema:
     responses: Schema = {"200": {"description": "what was asked for", "content": content}}
     for status, why in _REFUSED.items():
         responses[status] = {"description": why, "content": _json("Error")}
-    secured = {} if path in OPEN else {"security": [{"key": []}]}
+    secured: Schema = {} if path in OPEN else {"security": [{"key": []}]}
     return {"summary": words, "responses": responses, **secured}
 
 

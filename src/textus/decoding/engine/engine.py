@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import repeat
 from threading import RLock
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -320,7 +320,8 @@ class Handle:
 
         Where many texts are passed on as they are, this takes a fraction of the time that a piece for each token does.
         """
-        text, count, reason = "", 0, cast(FinishReason | Literal[""], "")
+        text, count = "", 0
+        reason: FinishReason | Literal[""] = ""
         while self._made:
             piece = self._made.popleft()
             text, count, reason = text + piece.text, count + 1, piece.finish_reason
