@@ -76,3 +76,14 @@ def test_it_predicts_no_tokens():
     ):
         with pytest.raises(ConfigError, match="predicts no tokens"):
             ask()
+
+
+def test_weights_of_half_the_width_answer_nearly_the_same():
+    """Of models whose states are as their weights; encoders compute in float32."""
+    model = Headed(FAMILIES["qwen3"], task("classify"), seed=1).eval()
+    tokens = torch.tensor([[1, 2, 3], [4, 5, 6]])
+    wanted = model.logits(model.pooled(tokens))
+    half = model.to(torch.bfloat16)
+    found = half.logits(half.pooled(tokens))
+    assert found.dtype == torch.float32
+    assert (found - wanted).abs().max() < 0.05 * wanted.abs().max() + 1e-3

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from textus.model.config import ModelConfig
 from textus.model.headed import Headed, TaskConfig
 from textus.safety import calibration
-from textus.safety.curves import Curve, average_precision, calibration_error
+from textus.safety.curves import Curve, area, average_precision, calibration_error, gain
 
 
 @settings(max_examples=20, deadline=None)
@@ -78,3 +78,18 @@ def test_at_most_so_many_harmless_texts_reach_a_threshold() -> None:
         harmless = chances[known[:, column] == 0, column]
         assert 0.03 < (harmless >= threshold).mean() <= 0.05
     assert calibration.thresholds(np.ones((2, 1)), np.ones((2, 1), np.int64), 0.05) == [0.5]
+
+
+def test_a_gain_is_paired() -> None:
+    """Scores that share their errors are told apart where intervals of their own overlap."""
+    draw = np.random.Generator(np.random.Philox(3))
+    truth = np.arange(400) < 200
+    shared = draw.random(400) + 0.4 * truth
+    better = shared + 0.05 * truth
+    found = gain(better, shared, truth)
+    assert found.value == pytest.approx(area(better, truth).value - area(shared, truth).value)
+    assert found.low > 0 and area(better, truth).low < area(shared, truth).high
+    back = gain(shared, better, truth)
+    assert (back.value, back.low, back.high) == pytest.approx((-found.value, -found.high, -found.low))
+    noise = gain(draw.random(400), np.zeros(400), truth)  # nothing is learnt from what says the same of all
+    assert noise.high - noise.low == pytest.approx(2 * 1.959964 * 0.0289, rel=0.1)

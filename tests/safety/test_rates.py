@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textus.safety.rates import Rate, temperature, threshold_at
+from textus.safety.rates import Rate, sign_test, temperature, threshold_at
 
 
 @given(st.integers(1, 400).flatmap(lambda count: st.tuples(st.integers(0, count), st.just(count))))
@@ -40,3 +40,10 @@ def test_the_temperature_undoes_overconfidence() -> None:
     logits = generator.normal(0, 2, 20_000)
     found = generator.random(20_000) < 1 / (1 + np.exp(-logits))
     assert temperature(list(3 * logits), list(found)) == pytest.approx(3, rel=0.08)
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_the_sign_test_is_scipys(more: int, fewer: int) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    wanted = stats.binomtest(more, more + fewer, 0.5).pvalue if more + fewer else 1.0
+    assert sign_test(more, fewer) == pytest.approx(wanted)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from jsonschema import Draft202012Validator
 from tokenizers import pre_tokenizers, trainers
 
 import textus
@@ -24,6 +25,7 @@ from textus.checkpoint import checkpoint
 from textus.checkpoint.checkpoint import write_model
 from textus.model.config import ModelConfig
 from textus.model.transformer import Transformer
+from textus.serving import answers, openapi
 from textus.tokenizer.tokenizer import SPECIAL_TOKENS, Tokenizer, finish, untrained
 
 SOURCE = str(Path(textus.__file__).parents[1])
@@ -98,6 +100,13 @@ def write_adapter(directory: Path, base: Path) -> Path:
     return directory
 
 
+def unfit(name: str, value: Any) -> str:
+    """Say where a value does not fit what the server says its answers are; empty where it does."""
+    schema = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": answers.SCHEMAS}}
+    error = next(Draft202012Validator(schema).iter_errors(value), None)
+    return f"{error.json_path}: {error.message[:300]}" if error else ""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a request came to."""
@@ -105,10 +114,23 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    path: str = ""
 
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+    def check(self) -> None:
+        """Hold every answer against the server's own description, each event of a stream too."""
+        kind = self.headers.get("content-type", "").partition(";")[0]
+        _, _, whole, event = openapi.ASKED.get(self.path, ("", {}, openapi.TOLD.get(self.path, ("", ""))[1], ""))
+        if kind == "application/json":
+            name = "Error" if self.status >= 400 else whole or ("Model" if "/models/" in self.path else "")
+            assert not name or not (why := unfit(name, self.json)), why
+        elif kind == "text/event-stream":
+            lines = [line.removeprefix("data: ") for line in self.body.decode().split("\n\n") if line]
+            for part in (json.loads(line) for line in lines if line != "[DONE]"):
+                assert not (why := unfit("Error" if "error" in part else event, part)), why
 
     @property
     def error(self) -> dict[str, Any]:
@@ -163,7 +185,9 @@ class Server:
         connection, response = self.open(path, body, headers)
         try:
             named = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, named, response.read())
+            answer = Answer(response.status, named, response.read(), path)
+            answer.check()
+            return answer
         finally:
             connection.close()
 

@@ -285,6 +285,7 @@ def test_what_is_wrong_is_said_in_four_fields(server: Any) -> None:
     assert error("/v1/completions", b'{"model": ') == (400, "invalid_json", None)
     assert error("/v1/completions", b" " * 10_000_000) == (413, "request_too_large", None)
     assert error("/v1/completions", None) == (405, "method_not_allowed", None)
+    assert server.ask("/v1/completions").headers["allow"] == "POST"
     assert error("/v1/responses", whole) == (404, "not_found", None)
     two = [{"role": "user", "content": "a"}] * 2
     assert error("/v1/chat/completions", {"model": "tiny", "messages": two}) == (400, "invalid_value", "messages")

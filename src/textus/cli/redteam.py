@@ -31,6 +31,10 @@ def run(arguments: Sequence[str]) -> None:
     )
     made.add_argument("--canaries", default="", metavar="FILE", help="planted secrets: JSONL with prefix and secret")
     made.add_argument("--answers", action="store_true", help="let the model answer every text, too")
+    made.add_argument("--before", default="", metavar="DIR", help="the model that it was made of: what has changed?")
+    made.add_argument(
+        "--texts", action="append", default=[], metavar="PATH", help="with --before: bits per byte of both; repeatable"
+    )
     made.add_argument("--samples", type=int, default=20, metavar="N", help="texts to write, to look for personal data")
     made.add_argument("--limit", type=int, default=0, metavar="N", help="take only N texts of each suite")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout")
@@ -50,6 +54,8 @@ def run(arguments: Sequence[str]) -> None:
         answers=options.answers,
         samples=options.samples,
         limit=options.limit,
+        before=options.before,
+        texts=options.texts,
         progress=console(),
     )
     show(options, found.report.text(), found.as_dict())

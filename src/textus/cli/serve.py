@@ -75,7 +75,12 @@ def _parser() -> Parser:
     made.add_argument("--limits", action="store_true", help="list the limits with their meaning and stop")
     made.add_argument("--check", action="store_true", help="start, say so, and stop: is all there that is needed?")
     made.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu")
-    made.add_argument("--weights", choices=("stored", "int8"), default="stored", help="int8: 8 bits, faster on a CPU")
+    made.add_argument(
+        "--weights",
+        choices=("stored", "int8", "bf16"),
+        default="stored",
+        help="int8: 8 bits, faster on a CPU; bf16: 16 bits, faster on a GPU",
+    )
     made.add_argument("--threads", metavar="N|auto", default="auto", help="CPU threads; auto: a short measurement")
     made.add_argument("--json", action="store_true", help="say on stdout, as one JSON object, where it answers")
     return made

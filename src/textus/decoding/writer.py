@@ -64,6 +64,14 @@ class Writer:
             reason = "stop" if self._stop.stopped else reason
         return Piece(text, token, logprob, self.row, reason, why, alternatives)
 
+    def extend(self, tokens: Sequence[int]) -> tuple[str, FinishReason | Literal[""]]:
+        """Take several tokens at once, of which only the last may end the text; for texts that have `stops` alone."""
+        assert self.stops is not None
+        self.count += len(tokens)
+        reason, _ = self._reason(tokens[-1])
+        text = self._stream.extend(tokens[:-1] if reason in ("end", "stop") else tokens)
+        return text + (self._stream.flush() if reason else ""), reason
+
     def _reason(self, token: int) -> tuple[FinishReason | Literal[""], str]:
         if token == self._tokenizer.end:
             return "end", ""

@@ -126,6 +126,8 @@ class Headed(Transformer):
     def logits(self, states: Float[Tensor, "*rows hidden"]) -> Float[Tensor, "*rows labels"]:
         """Return a number for each label, in float32."""
         assert self.classifier is not None, "a model for vectors has no labels"
+        # vectors are in float32, whatever the weights are in
+        states = states.to(self.embedding.weight.dtype)
         found: Tensor = self.classifier(self.before_head(states)).float()
         return found if self.classifier_bias is None else self.classifier_bias(found)
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from textus.corpus.filters.regression import area_under_curve
+from textus.corpus.filters.regression import area_under_curve, difference_of_areas
 from textus.safety.rates import Rate
 
 _DRAWS = 200
@@ -34,6 +34,12 @@ def area(scores: Scores, truth: Truth) -> Estimate:
     """Return the area under the ROC curve, with DeLong's interval."""
     value, error = area_under_curve(scores[truth], scores[~truth])
     return Estimate(value, max(0.0, value - _Z * error), min(1.0, value + _Z * error))
+
+
+def gain(scores: Scores, others: Scores, truth: Truth) -> Estimate:
+    """Return the area of scores less that of others on the same texts, with the paired interval."""
+    value, error = difference_of_areas([others[truth], scores[truth]], [others[~truth], scores[~truth]])
+    return Estimate(value, value - _Z * error, value + _Z * error)
 
 
 def average_precision(scores: Scores, truth: Truth) -> Estimate:

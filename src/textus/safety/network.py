@@ -33,6 +33,7 @@ class Network:
         self.model, self.tokenizer = model, tokenizer
         self.thresholds = thresholds
         """The score from which on a category counts as found, where that was measured."""
+        self._ahead: dict[str, Mapping[str, float]] = {}
 
     @classmethod
     def of(cls, opened: Checkpoint) -> Network:
@@ -52,11 +53,17 @@ class Network:
 
     def __call__(self, text: str) -> Mapping[str, float]:
         """Return the probability of each category that a policy knows."""
-        (logits,) = self.logits([text])
-        model = self.model
-        chances = torch.from_numpy(logits)
-        shares = (chances.sigmoid() if model.task.several else chances.softmax(0)).tolist()
-        return {name: share for name, share in zip(model.task.labels, shares, strict=True) if name in CATEGORIES}
+        found = self._ahead.pop(text, None)
+        return self._shares(self.logits([text])[0]) if found is None else found
+
+    def ahead(self, texts: Sequence[str]) -> None:
+        """Read texts together that are asked for one by one soon."""
+        self._ahead = dict(zip(texts, map(self._shares, self.logits(texts)), strict=True))
+
+    def _shares(self, logits: Float[ndarray, " labels"]) -> Mapping[str, float]:
+        task, chances = self.model.task, torch.from_numpy(logits)
+        shares = (chances.sigmoid() if task.several else chances.softmax(0)).tolist()
+        return {name: share for name, share in zip(task.labels, shares, strict=True) if name in CATEGORIES}
 
     def logits(self, texts: Sequence[str]) -> Float[ndarray, "texts labels"]:
         """Return a number for each text and label: the highest over the windows of the text."""

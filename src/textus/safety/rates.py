@@ -45,6 +45,18 @@ class Rate:
         return f"{self.value:.3f} [{low:.3f}, {high:.3f}]"
 
 
+def sign_test(more: int, fewer: int) -> float:
+    """Return how likely so uneven a split of changes is, either way, if each direction were as likely (exact).
+
+    >>> sign_test(5, 0), sign_test(3, 3), sign_test(0, 0)
+    (0.0625, 1.0, 1.0)
+    """
+    count = more + fewer
+    tail = sum(math.comb(count, hits) for hits in range(min(more, fewer) + 1))
+    both: float = 2 * tail / 2**count
+    return min(1.0, both)
+
+
 def threshold_at(harmless: Sequence[float], false_alarms: float) -> float:
     """Return the lowest score from which on at most this share of harmless texts would count as found.
 

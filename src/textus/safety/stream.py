@@ -82,6 +82,15 @@ class Stream:
         self._text += piece
         return self._advance()
 
+    def coming(self, piece: str, closes: bool = False) -> str:
+        """Return the window that will be read next if `piece` is pushed, and closed behind it; empty for none."""
+        there = self._base + len(self._text) + len(piece)
+        left, whole = there - self._at, self._windows.step + self._windows.after
+        if self._stopped or not left or (left < whole and not closes):
+            return ""
+        first, last = self._bounds(self._at + self._windows.step if left >= whole else there, there)
+        return (self._text + piece)[first - self._base : last - self._base]
+
     def close(self) -> str:
         """Return what was held back and may pass, when no more text will come."""
         released = self._advance()
@@ -123,11 +132,8 @@ class Stream:
 
     def _decide(self, end: int) -> str:
         """Read the window of the text from where it is undecided to `end`, and return what of that may pass."""
-        start, there = self._at, self._base + len(self._text)
-        last = min(end + self._windows.after, there)
-        first = max(0, start - self._windows.before)
-        if self._open is not None:
-            first = max(0, min(first, self._open.start - _MARGIN))
+        start = self._at
+        first, last = self._bounds(end, self._base + len(self._text))
         reading = self._guard.read(self._text[first - self._base : last - self._base], self._side)
         for category, score in reading.scores.items():
             self._scores[category] = max(score, self._scores.get(category, 0.0))
@@ -139,6 +145,13 @@ class Stream:
         self._at = end
         self._forget()
         return released
+
+    def _bounds(self, end: int, there: int) -> tuple[int, int]:
+        """Return from where to where the text is read to decide what stands before `end`."""
+        first = max(0, self._at - self._windows.before)
+        if self._open is not None:
+            first = max(0, min(first, self._open.start - _MARGIN))
+        return first, min(end + self._windows.after, there)
 
     def _note(self, spans: list[Span], start: int, end: int, first: int, last: int) -> None:
         """Keep what was found here; block at what is seen whole even if its turn is yet to come."""

@@ -16,11 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from textus.serving.answering import Gone, Json
 from textus.serving.keys import Keys
+from textus.serving.openapi import OPEN
 from textus.serving.refusal import Refusal
 from textus.serving.routes import Routes
 
-OPEN = ("/livez", "/readyz", "/")
-"""What needs no key: health, and the page, which holds nothing but itself."""
 FREE = (*OPEN, "/metrics")
 """What does not count as a request under way."""
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -46,6 +45,7 @@ def application(routes: Routes, keys: Keys, hosts: tuple[str, ...]) -> ASGIApp:
         "/livez": routes.alive,
         "/readyz": routes.ready,
         "/metrics": routes.measured,
+        "/openapi.json": routes.described,
     }
     made = Router(
         [
@@ -94,7 +94,7 @@ class Layers:
         except Refusal as refusal:
             await _answer(refusal)(scope, receive, named)
         except HTTPException as error:
-            await _answer(_unrouted(scope, error))(scope, receive, named)
+            await _answer(_unrouted(scope, error), error.headers)(scope, receive, named)
         except TimeoutError:
             await _answer(Refusal(504, "the answer took too long", code="timeout"))(scope, receive, named)
         except Exception:
@@ -117,8 +117,8 @@ class Layers:
         return who
 
 
-def _answer(refusal: Refusal) -> Response:
-    return Json(refusal.body, status_code=refusal.status, headers=refusal.headers)
+def _answer(refusal: Refusal, more: Mapping[str, str] | None = None) -> Response:
+    return Json(refusal.body, status_code=refusal.status, headers={**(more or {}), **refusal.headers})
 
 
 def _unrouted(scope: Scope, error: HTTPException) -> Refusal:

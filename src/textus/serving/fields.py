@@ -15,9 +15,9 @@ IGNORED = frozenset(("user", "metadata", "store", "service_tier", "safety_identi
 """Fields that change nothing about an answer, and may be there."""
 _SHOWN = 200
 """Characters of a wrong value that its error repeats."""
-_MOST_STOPS, _LONGEST_STOP = 32, 1024
-_MOST_INPUTS = 2048
-_MOST_BIASES = 1024
+MOST_STOPS, LONGEST_STOP = 32, 1024
+MOST_INPUTS = 2048
+MOST_BIASES = 1024
 Kind = Any
 Read = Callable[[str, Any], Any]
 
@@ -85,10 +85,10 @@ def texts(name: str, value: Any) -> list[str | list[int]]:
     """Read one text or several, each as a string or as tokens."""
     if isinstance(value, str) or _is_ids(value):
         return [value]
-    several = isinstance(value, list) and 0 < len(value) <= _MOST_INPUTS
+    several = isinstance(value, list) and 0 < len(value) <= MOST_INPUTS
     if several and (all(isinstance(one, str) for one in value) or all(map(_is_ids, value))):
         return list(value)
-    raise wrong(name, f"a text, a list of tokens, or a list of at most {_MOST_INPUTS} of either", value)
+    raise wrong(name, f"a text, a list of tokens, or a list of at most {MOST_INPUTS} of either", value)
 
 
 def words(name: str, value: Any) -> list[str]:
@@ -109,22 +109,22 @@ def ids(name: str, value: Any) -> list[int]:
 def stops(name: str, value: Any) -> tuple[str, ...]:
     """Read one stop string or several."""
     found = [value] if isinstance(value, str) else value
-    fits = isinstance(found, list) and len(found) <= _MOST_STOPS
-    if not fits or not all(isinstance(one, str) and 0 < len(one) <= _LONGEST_STOP for one in found):
+    fits = isinstance(found, list) and len(found) <= MOST_STOPS
+    if not fits or not all(isinstance(one, str) and 0 < len(one) <= LONGEST_STOP for one in found):
         raise wrong(
-            name, f"a text or at most {_MOST_STOPS} of them, none empty or over {_LONGEST_STOP} characters", value
+            name, f"a text or at most {MOST_STOPS} of them, none empty or over {LONGEST_STOP} characters", value
         )
     return tuple(found)
 
 
 def biases(name: str, value: Any) -> tuple[str, ...]:
     """Read what is added to the logits of tokens."""
-    fits = isinstance(value, dict) and len(value) <= _MOST_BIASES
+    fits = isinstance(value, dict) and len(value) <= MOST_BIASES
     for token, bias in value.items() if fits else ():
         number = isinstance(bias, int | float) and not isinstance(bias, bool) and -100 <= bias <= 100
         fits = fits and token.isascii() and token.isdecimal() and len(token) < 10 and number
     if not fits:
-        raise wrong(name, f"an object of at most {_MOST_BIASES} tokens, each with a number in [-100, 100]", value)
+        raise wrong(name, f"an object of at most {MOST_BIASES} tokens, each with a number in [-100, 100]", value)
     return tuple(f"{int(token)}:{float(bias)}" for token, bias in value.items())
 
 
@@ -149,7 +149,8 @@ def stream_options(name: str, value: Any) -> bool:
             raise Refusal(
                 400, f"`{name}.{key}` is not supported here", param=f"{name}.{key}", code="unsupported_parameter"
             )
-    return bool(_checked(bool, f"{name}.include_usage", value.get("include_usage") or False))
+    wanted = value.get("include_usage")
+    return wanted is not None and bool(_checked(bool, f"{name}.include_usage", wanted))
 
 
 def response_format(name: str, value: Any) -> dict[str, Any] | None:

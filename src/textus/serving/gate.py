@@ -6,7 +6,8 @@ tokens that are told of behind their text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,9 @@ from textus.safety.policy import Side
 from textus.safety.verdict import Verdict
 from textus.serving.refusal import Refusal
 from textus.tokenizer.tokenizer import Tokenizer
+
+LEAST = -9999.0
+"""Stands for the logarithm of a probability of nothing, for which JSON has no word."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,16 @@ class Mark:
     alternatives: tuple[tuple[int, float], ...]
     start: int
     end: int
+
+    def told(self, bytes_of: Callable[[int], bytes]) -> list[Any]:
+        """Return what goes to the other process; bytes as characters, since JSON has no bytes."""
+        alternatives = [[bytes_of(token).decode("latin-1"), _number(value)] for token, value in self.alternatives]
+        logprob = None if self.logprob is None else _number(self.logprob)
+        return [bytes_of(self.token).decode("latin-1"), logprob, alternatives, self.start]
+
+
+def _number(value: float) -> float:
+    return value if math.isfinite(value) else LEAST
 
 
 class Passage:
@@ -96,6 +110,10 @@ class Passage:
         self._kept.append(text)
         left = self._watch.push(text)
         return left, self._leaving(self._written - self._watch.held) if left else []
+
+    def coming(self, text: str, closes: bool) -> str:
+        """Return the window that the guard will read next if `text` is pushed; empty for none."""
+        return self._watch.coming(text, closes) if self._watch is not None else ""
 
     def close(self) -> tuple[str, list[Mark]]:
         """Return what was held back and may leave."""

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
-from textus.serving import fields, shapes
+from textus.serving import fields, openapi, shapes
 from textus.serving.answering import Events, Gone, Json, event, while_there
 from textus.serving.config import Limits
 from textus.serving.keys import Rates
@@ -134,6 +134,10 @@ class Routes:
             usage = await while_there(request, self.link.answer({"op": "usage"}))
         text = self.metrics.text(usage, self.open, self.link.starts)
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
+
+    async def described(self, request: Request) -> Response:
+        """Return the server's description of itself."""
+        return Json(openapi.document(tuple(self.link.models)))
 
     async def page(self, request: Request) -> Response:
         """Return the page to talk to the model."""

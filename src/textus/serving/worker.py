@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import queue
 import threading
 import time
@@ -24,8 +23,6 @@ from textus.serving.jobs import Desk, Writing
 from textus.serving.refusal import Refusal, in_words
 from textus.serving.served import Served
 
-LEAST = -9999.0
-"""Stands for the logarithm of a probability of nothing, for which JSON has no word."""
 _READY = 2
 """Threads that make requests ready: a long list of texts to embed must not keep a short prompt waiting."""
 _FINISH = {"end": "stop", "stop": "stop", "length": "length", "loop": "length"}
@@ -200,41 +197,57 @@ class Worker:
                 continue
             speed = (engine.usage.tokens_read - before) / max(time.perf_counter() - began, 1e-6)
             self._speed = speed if not self._speed else 0.9 * self._speed + 0.1 * speed
-        for text in list(self._running()):
-            self._collect(text)
+        self._collect()
 
     def _running(self) -> list[Text]:
         return [text for asked in self._asked.values() for text in asked.texts if not text.over and text.handle]
 
-    def _collect(self, text: Text) -> None:
-        """Pass on what was written of a text."""
-        assert text.handle is not None
-        while not text.over and (text.handle.pieces or text.handle.error):
-            try:
-                piece = text.handle.next()
-            except Exception as error:
-                self._fail(text.number, _failure(error))
-                return
+    def _collect(self) -> None:
+        """Pass on what was written: piece by piece where tokens are told of, and of all other texts in one."""
+        running = self._running()
+        drained: list[tuple[Text, str, int, str]] = []
+        for text in running:
+            assert text.handle is not None
+            if text.writing.top >= 0:
+                self._pieces(text, text.handle)
+            elif any(found := text.handle.drain()):
+                drained.append((text, *found))
+        if self._gate.guard is not None:
+            coming = [text.passage.coming(words, bool(finish)) for text, words, _, finish in drained]
+            self._gate.guard.ahead([window for window in coming if window])
+        for text, words, count, finish in drained:
+            self._written(text, words, count, finish)
+        for text in running:
+            if text.handle and text.handle.error and not text.over:
+                self._fail(text.number, _failure(text.handle.error))
+
+    def _pieces(self, text: Text, handle: Handle) -> None:
+        while not text.over and handle.pieces:
+            piece = handle.next()
             assert piece is not None
             self._piece(text, piece)
 
     def _piece(self, text: Text, piece: Piece) -> None:
-        text.waits, text.written = 0, text.written + (piece.finish_reason != "end")
         is_told = piece.finish_reason != "end" and piece.token not in text.writing.ending.stop_tokens
         if is_told:
             alternatives = tuple((one.token, one.logprob) for one in piece.alternatives)
             text.passage.tell(piece.token, piece.logprob, alternatives)
-        self._pass(text, text.passage.push(piece.text))
+        self._written(text, piece.text, int(piece.finish_reason != "end"), piece.finish_reason)
+
+    def _written(self, text: Text, words: str, count: int, finish: str) -> None:
+        """Let go what may leave of so many more tokens."""
+        text.waits, text.written = 0, text.written + count
+        self._pass(text, text.passage.push(words))
         if text.passage.blocked:
             self._close(text, BLOCKED)
-        elif piece.finish_reason:
-            self._close(text, _FINISH[piece.finish_reason])
+        elif finish:
+            self._close(text, _FINISH[finish])
 
     def _pass(self, text: Text, left: tuple[str, list[Mark]], finish: str = "") -> None:
         words, marks = left
         if words or marks or finish:
             tokenizer, last = text.writing.served.opened.tokenizer, self._out[-1] if self._out else None
-            told = [_told(mark, tokenizer.token_bytes) for mark in marks]
+            told = [mark.told(tokenizer.token_bytes) for mark in marks]
             if last and last[0] == text.number and last[1] == "piece" and last[2][0] == text.index:
                 words, told = last[2][1] + words, last[2][2] + told
                 self._out.pop()
@@ -304,17 +317,6 @@ class Worker:
                 usage = served.engine.usage
                 found[name] = {part: getattr(usage, part) for part in usage.__dataclass_fields__}
         return found
-
-
-def _told(mark: Mark, bytes_of: Any) -> list[Any]:
-    """Say what is told about a token; its bytes as characters, since JSON has no bytes."""
-    alternatives = [[bytes_of(token).decode("latin-1"), _number(value)] for token, value in mark.alternatives]
-    logprob = None if mark.logprob is None else _number(mark.logprob)
-    return [bytes_of(mark.token).decode("latin-1"), logprob, alternatives, mark.start]
-
-
-def _number(value: float) -> float:
-    return value if math.isfinite(value) else LEAST
 
 
 def _failure(error: Exception) -> dict[str, Any]:

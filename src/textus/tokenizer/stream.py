@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 
 class StreamDecoder:
@@ -24,6 +24,10 @@ class StreamDecoder:
     def push(self, token: int) -> str:
         """Add a token; return the characters that it completes, which may be none."""
         return self._decoder.decode(self._token_bytes(token))
+
+    def extend(self, tokens: Iterable[int]) -> str:
+        """Add several tokens at once."""
+        return self._decoder.decode(b"".join(map(self._token_bytes, tokens)))
 
     def flush(self) -> str:
         """End the stream; return what was still waiting."""

@@ -13,8 +13,8 @@ from textus.checkpoint.checkpoint import Checkpoint
 from textus.decoding.engine.quantize import quantize
 from textus.errors import ConfigError
 
-Weights = Literal["stored", "int8"]
-"""As they are stored, or rounded to 8 bits, which writes faster on a CPU."""
+Weights = Literal["stored", "int8", "bf16"]
+"""As they are stored, rounded to 8 bits, which writes faster on a CPU, or to 16, which does on a GPU."""
 
 
 def load(
@@ -24,6 +24,8 @@ def load(
 
     `adapter` is the directory of an adapter that the model is to hear, as `adapt` with `lora.rank` or PEFT leaves it.
     With `weights` "int8" the model cannot be trained, and what it says is a little worse; it writes faster on a CPU.
+    With "bf16" it takes half the memory of what was trained in float32, and a GPU writes several times as fast;
+    encoders, whose states are in float32, stay as they are.
     Raises `CheckpointError` for a directory that is missing, damaged, or holds something else, and `ConfigError` for a
     device that is not there.
     """
@@ -37,6 +39,9 @@ def load(
         from textus.adaptation.hearing import with_adapter
 
         if weights != "stored":
-            raise ConfigError("an adapter is heard by weights as they are stored", hint="merge it, or leave out int8")
+            hint = f"merge it, or leave out {weights}"
+            raise ConfigError("an adapter is heard by weights as they are stored", hint=hint)
         return with_adapter(opened, Path(adapter))
-    return opened if weights == "stored" else dataclasses.replace(opened, model=quantize(opened.model))
+    if weights == "bf16" and not opened.model.traits.is_encoder:
+        opened.model.to(torch.bfloat16)
+    return opened if weights != "int8" else dataclasses.replace(opened, model=quantize(opened.model))

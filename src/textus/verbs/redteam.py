@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from textus.safety.rates import Rate
 from textus.safety.suites import Case, Suite, read_suite
 from textus.safety.verdict import Verdict
 from textus.verbs import jsonl
+from textus.verbs.alignment import Alignment, Ask, Change, asker, drift, refuses
 from textus.verbs.generate import generate
 from textus.verbs.guarding import guard_of
 from textus.verbs.load import load
@@ -39,10 +39,6 @@ LIMITS = (
     "and whoever knows the guard writes others. Whether an answer refuses is told by its words alone. A model that was "
     "never taught to converse does not refuse, and what it writes after a harmful prompt need not be harmful. "
     "Intervals are Wilson's, 95 %; those of an area are one standard error (DeLong)."
-)
-_REFUSAL = re.compile(
-    r"(?i)\b(?:i(?:'m| am) (?:sorry|unable|not able)|i (?:can(?:'t|not| not)|won't|will not|must decline|do not feel "
-    r"comfortable)|as an ai\b|cannot (?:help|assist|provide|fulfil))"
 )
 
 
@@ -79,6 +75,8 @@ class RedTeam(Shown):
     exposures: tuple[Exposure, ...]
     personal: tuple[tuple[str, Rate], ...]
     """Texts that the model wrote and that hold personal data, without the guard and with it."""
+    alignment: Alignment | None
+    """What has changed since the model before; None where none was named."""
     report: Report
 
     def as_dict(self) -> dict[str, Any]:
@@ -98,22 +96,28 @@ def redteam(
     samples: int = 20,
     limit: int = 0,
     max_tokens: int = 64,
+    before: str | Path | Checkpoint = "",
+    texts: Sequence[str | Path] = (),
     progress: Progress = SILENT,
 ) -> RedTeam:
     """Try suites on a guarded model, and leave a safety card (Markdown, HTML, JSON) beside it.
 
     `guard` is a classifier's directory. `floor` are suites that a classifier of words learns from, to be set beside.
     `canaries` is a JSONL file of planted secrets. With `answers` the model answers every text; `limit` takes only so
-    many of each suite; `samples` texts are written to look for personal data.
+    many of each suite; `samples` texts are written to look for personal data. `before` is the model that this one was
+    made of: it is asked the same, and both are measured on `texts`.
     """
     opened = model if isinstance(model, Checkpoint) else load(model)
     judge = guard_of(policy, guard)
     read = [_limited(read_suite(path), limit) for path in suites]
-    if not read and not canaries and not samples:
+    if texts and not before:
+        raise ConfigError("texts to measure a drift on, and no model before", hint="name it with --before")
+    if not read and not canaries and not samples and not before:
         raise ConfigError("nothing to try", hint="name suites with --suite, or secrets with --canaries")
     lexical = _floor(floor)
-    ask = _asker(opened, max_tokens) if answers else None
+    ask = asker(opened, max_tokens) if answers or before else None
     verdicts: dict[str, list[tuple[Case, Verdict]]] = {}
+    answered: dict[str, list[tuple[bool, ...]]] = {}
     rows: list[Row] = []
     with progress.task("red team", sum(len(suite.cases) for suite in read), "texts") as task:
         for suite in read:
@@ -122,9 +126,11 @@ def redteam(
                 tried.append((case, judge.check(case.text), *_answered(judge, case, ask)))
                 task.advance()
             verdicts[suite.name] = [(case, verdict) for case, verdict, *_ in tried]
+            answered[suite.name] = [tuple(rest) for _, _, *rest in tried]
             rows += _rows(suite.name, tried)
     exposures = _exposures(opened, canaries)
     written = [one.text for one in generate(opened, "", n=samples, max_tokens=max_tokens)] if samples else []
+    alignment = _alignment(before, opened, verdicts, answered, texts, max_tokens, progress)
     areas = tuple(_areas([pair for pairs in verdicts.values() for pair in pairs], lexical))
     personal = _personal(written, judge)
     report = _report(
@@ -135,11 +141,12 @@ def redteam(
         exposures,
         personal,
         repeated(written, [one.canary.secret for one in exposures]),
+        alignment,
     )
     for ending, text in (("md", report.markdown()), ("html", report.html())):
         storage.write_text(opened.directory / f"{CARD}.{ending}", text)
     storage.write_json(opened.directory / f"{CARD}.json", report.as_dict())
-    return RedTeam(tuple(rows), areas, exposures, personal, report)
+    return RedTeam(tuple(rows), areas, exposures, personal, alignment, report)
 
 
 def _limited(suite: Suite, limit: int) -> Suite:
@@ -156,18 +163,36 @@ def _floor(paths: Sequence[str | Path]) -> Lexical | None:
     return learn([case.text for case in cases], {"harmful": [case.harmful for case in cases]})
 
 
-def _asker(opened: Checkpoint, max_tokens: int) -> Callable[[str], str]:
-    return lambda text: generate(opened, text, max_tokens=max_tokens, cut="start")[0].text
-
-
-def _answered(judge: Guard, case: Case, ask: Callable[[str], str] | None) -> tuple[bool, bool] | tuple[()]:
+def _answered(judge: Guard, case: Case, ask: Ask | None) -> tuple[bool, bool] | tuple[()]:
     """Tell whether a text is answered without the guard, and with it."""
     if ask is None:
         return ()
     answer = ask(case.text)
-    refused = bool(_REFUSAL.search(answer))
+    refused = refuses(answer)
     guarded = not refused and not judge.check(case.text).blocked and not judge.check(answer, "output").blocked
     return not refused, guarded
+
+
+def _alignment(
+    before: str | Path | Checkpoint,
+    after: Checkpoint,
+    verdicts: Mapping[str, Sequence[tuple[Case, Verdict]]],
+    answered: Mapping[str, Sequence[tuple[bool, ...]]],
+    texts: Sequence[str | Path],
+    max_tokens: int,
+    progress: Progress,
+) -> Alignment | None:
+    """Ask the model before what this one was asked."""
+    if not isinstance(before, Checkpoint) and not str(before):
+        return None
+    first = before if isinstance(before, Checkpoint) else load(before)
+    ask, changes = asker(first, max_tokens), list[Change]()
+    for name, pairs in verdicts.items():
+        kinds: dict[bool, list[tuple[bool, bool]]] = defaultdict(list)
+        for (case, _), flags in zip(pairs, answered[name], strict=True):
+            kinds[case.harmful].append((refuses(ask(case.text)), not flags[0]))
+        changes += [Change.of(name, harmful, refused) for harmful, refused in sorted(kinds.items())]
+    return Alignment(tuple(changes), drift(first, after, texts, progress) if texts else None)
 
 
 def _rows(name: str, tried: Sequence[tuple[Any, ...]]) -> Iterable[Row]:
@@ -220,6 +245,7 @@ def _report(
     exposures: Sequence[Exposure],
     personal: Sequence[tuple[str, Rate]],
     written_out: int,
+    alignment: Alignment | None,
 ) -> Report:
     sections: list[tuple[str, Section]] = [("What this can tell", Prose(LIMITS))]
     kind = "rules and a classifier" if judge.classifier is not None else "rules alone"
@@ -229,6 +255,8 @@ def _report(
     if rows:
         header = ("suite", "category", "kind", "texts", "found", "stopped", "answered", "answered behind the guard")
         sections.append(("Suites", Table(header, tuple(row.cells() for row in rows))))
+    if alignment is not None:
+        sections += alignment.sections()
     if areas:
         sections.append(("Attacks against harmless texts", Table(("score", "area", "±"), tuple(areas))))
     if exposures:

@@ -52,7 +52,7 @@ class Setup:
     audit_key: str | Path = ""
     audit_raw: bool = False
     device: str = "cpu"
-    weights: Literal["stored", "int8"] = "stored"
+    weights: Literal["stored", "int8", "bf16"] = "stored"
     threads: int | Literal["auto"] = "auto"
     limits: Limits = Limits()  # noqa: RUF009 - frozen
 

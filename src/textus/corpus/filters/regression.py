@@ -133,6 +133,22 @@ def area_under_curve(good: Floats, bad: Floats) -> tuple[float, float]:
     return float(over_bad.mean()), float(np.sqrt(variance))
 
 
+def difference_of_areas(good: Sequence[Floats], bad: Sequence[Floats]) -> tuple[float, float]:
+    """Return by how much the second of two scores of the same things has the larger area, and its standard error.
+
+    The scores are paired, so what both find hard does not count (DeLong, DeLong and Clarke-Pearson 1988).
+
+    >>> same = np.array([1.0, 2.0, 3.0]), np.array([0.0, 2.0])
+    >>> difference_of_areas([same[0]] * 2, [same[1]] * 2)
+    (0.0, 0.0)
+    """
+    first, second = zip(good, bad, strict=True)
+    over_bad = _placements(*second) - _placements(*first)
+    under_good = _placements(*first[::-1]) - _placements(*second[::-1])
+    variance = over_bad.var(ddof=1) / len(over_bad) + under_good.var(ddof=1) / len(under_good)
+    return float(over_bad.mean()), float(np.sqrt(variance))
+
+
 def _placements(of: Floats, among: Floats) -> Floats:
     """Return for each value the share of the others that lie below it, ties half."""
     ordered = np.sort(among)

@@ -33,7 +33,7 @@ from textus.decoding.engine.runner import Runner
 from textus.decoding.engine.sampling import Voice, draw_together, groups
 from textus.decoding.engine.scheduler import Scheduler
 from textus.decoding.engine.swift import Swift
-from textus.decoding.piece import Alternative, Piece
+from textus.decoding.piece import Alternative, FinishReason, Piece
 from textus.decoding.step import Choices, Drawn, Telling
 from textus.decoding.strategy import Strategy
 from textus.decoding.writer import Ending, Writer
@@ -314,6 +314,21 @@ class Handle:
         while self._bare:
             self._made.append(self.writer.write(*self._bare.popleft()))
         return self._made
+
+    def drain(self) -> tuple[str, int, FinishReason | Literal[""]]:
+        """Return what was written and not asked for yet in one: text, tokens without a closing END, and why it ended.
+
+        Where many texts are passed on as they are, this takes a fraction of the time that a piece for each token does.
+        """
+        text, count = "", 0
+        reason: FinishReason | Literal[""] = ""
+        while self._made:
+            piece = self._made.popleft()
+            text, count, reason = text + piece.text, count + 1, piece.finish_reason
+        if tokens := [self._bare.popleft()[0] for _ in range(len(self._bare))]:
+            more, reason = self.writer.extend(tokens)
+            text, count = text + more, count + len(tokens)
+        return text, count - (reason == "end"), reason
 
     def next(self) -> Piece | None:
         """Wait for the next piece; there is none after the last. Raises what stopped the text."""
