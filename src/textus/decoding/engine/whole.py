@@ -207,12 +207,10 @@ def write(
     program = tl.program_id(0)
     kind: tl.constexpr = x.dtype.element_ty
     turned: tl.constexpr = HEADS * SIZE_OF_HEAD
-    # for the first part nobody has to be waited for
     target = tl.full((), 0, tl.int64)
-    reached = tl.full((), 0, tl.int64)
     if MEET:
-        # where this program has not been counted, the others are in the same round at most
-        reached += tl.atomic_add(meeting, 0, sem="acquire", scope="gpu") // PROGRAMS * PROGRAMS
+        # whoever has begun is at most one part further than this program: all have arrived for the first part
+        target += tl.atomic_add(meeting, 0, sem="acquire", scope="gpu") // PROGRAMS * PROGRAMS
     if _PROJECT & PARTS:
         if first == 0:
             # the same by every program: each reads but what it wrote itself
@@ -230,8 +228,7 @@ def write(
                 *(True, False, False, MEET, PROJECT_SHARE, PROJECT_COLUMNS, PROJECT_DEPTH),
             )
             if MEET:
-                reached += PROGRAMS
-                target = reached
+                target += PROGRAMS
                 _arrive(meeting)
         if _ATTEND & PARTS:
             query_norm, key_norm = _address(line, 2, kind), _address(line, 3, kind)
@@ -245,8 +242,7 @@ def write(
                     *(HEADS, GROUPS, SIZE_OF_HEAD, SIZE, MEMBERS, WIDE, TIME, SPLITS),
                 )
             if MEET:
-                reached += PROGRAMS
-                target = reached
+                target += PROGRAMS
                 _arrive(meeting)
         if _OUTPUT & PARTS:
             weight = _address(line, 4, kind)
@@ -255,8 +251,7 @@ def write(
                 *(False, False, True, MEET, OUTPUT_SHARE, OUTPUT_COLUMNS, OUTPUT_DEPTH),
             )
             if MEET:
-                reached += PROGRAMS
-                target = reached
+                target += PROGRAMS
                 _arrive(meeting)
         if _GATE & PARTS:
             weight, norm = _address(line, 6, kind), _address(line, 5, kind)
@@ -265,8 +260,7 @@ def write(
                 *(True, True, False, MEET, GATE_SHARE, GATE_COLUMNS, GATE_DEPTH),
             )
             if MEET:
-                reached += PROGRAMS
-                target = reached
+                target += PROGRAMS
                 _arrive(meeting)
         if _DOWN & PARTS:
             weight = _address(line, 7, kind)
@@ -275,8 +269,7 @@ def write(
                 *(False, False, True, MEET, DOWN_SHARE, DOWN_COLUMNS, DOWN_DEPTH),
             )
             if MEET:
-                reached += PROGRAMS
-                target = reached
+                target += PROGRAMS
                 _arrive(meeting)
     if _HEAD & PARTS:
         _multiply(
@@ -287,8 +280,7 @@ def write(
         many: tl.constexpr = HEAD_SHARE // _CHUNK
         surveyed(row, program, program * many, many, logits, best, peaks, OUTPUTS, vocab, chunks, PROGRAMS, MANY)
         if MEET:
-            reached += PROGRAMS
-            target = reached
+            target += PROGRAMS
             _arrive(meeting)
     if _PICK & PARTS:
         if program == 0:
