@@ -55,6 +55,12 @@ SHAPES = {
 }
 VOCABULARY = {"toy": 2048, "31M": 16384, "124M": 50304, "1B": 65536}
 PLAIN = Sample(Temperature(0.8), TopK(50), TopP(0.95))
+EVERY = Sample(
+    *(LogitBias((5, 9), (1.0, -1.0)), RepetitionPenalty(1.1), FrequencyPenalty(0.1), PresencePenalty(0.1)),
+    *(Dry(0.8), NoRepeatNgram(4), BadWords(((7,), (8, 9))), MinLength(2, (0,)), Temperature(0.8)),
+    *(TopNSigma(3.0), TopK(50), TopP(0.95), MinP(0.02), Typical(0.95), Epsilon(3e-4), Eta(3e-4)),
+)
+"""All processors together."""
 
 
 def main() -> None:
@@ -247,11 +253,6 @@ def sampling_cost(model: Transformer, options: argparse.Namespace, clock: Callab
     said = torch.randint(0, vocab, (batch, time_), generator=generator).to(options.device)
     history = History(said, torch.full((batch,), options.new, device=options.device))
     places = Places.of(1, list(range(batch)), 3, options.device)
-    strategy = Sample(
-        *(LogitBias((5, 9), (1.0, -1.0)), RepetitionPenalty(1.1), FrequencyPenalty(0.1), PresencePenalty(0.1)),
-        *(Dry(0.8), NoRepeatNgram(4), BadWords(((7,), (8, 9))), MinLength(2, (0,)), Temperature(0.8)),
-        *(TopNSigma(3.0), TopK(50), TopP(0.95), MinP(0.02), Typical(0.95), Epsilon(3e-4), Eta(3e-4)),
-    )
     states = torch.randn(batch, model.config.hidden_size, device=options.device, dtype=model.embedding.weight.dtype)
     head = torch.randn(vocab, model.config.hidden_size, device=options.device, dtype=states.dtype)
 
@@ -270,7 +271,7 @@ def sampling_cost(model: Transformer, options: argparse.Namespace, clock: Callab
         tokens = torch.zeros(batch, 1, dtype=torch.int64, device=options.device)
         network = seconds(lambda: (model.encode(tokens), states @ head.T))
         default = seconds(lambda: draw(PLAIN, logits, history, places, Telling()))
-        all_of_them = seconds(lambda: draw(strategy, logits, history, places, Telling()))
+        all_of_them = seconds(lambda: draw(EVERY, logits, history, places, Telling()))
     return {
         "network_ms": round(1000 * network, 2),
         "default_ms": round(1000 * default, 2),
@@ -283,7 +284,7 @@ def read_speed(device: str) -> float:
     """Bytes a second, of one pass over memory that no cache holds."""
     memory = torch.ones(2**28 if device != "cpu" else 2**26, device=device)
     times = []
-    for _ in range(4):
+    for _ in range(12):
         began = time.perf_counter()
         memory.sum().item()
         times.append(time.perf_counter() - began)

@@ -14,7 +14,7 @@ from textus.decoding.engine.engine import Engine, Handle
 from textus.decoding.piece import Completion, LogprobsMode, Piece, collect
 from textus.decoding.prompt import Cut, framed
 from textus.decoding.reader import Reader
-from textus.decoding.speculative import Draft, write_ahead
+from textus.decoding.speculative import Draft, Ngrams, write_ahead
 from textus.decoding.step import Telling
 from textus.decoding.stop import StopFilter
 from textus.decoding.strategy import Strategy
@@ -24,6 +24,8 @@ from textus.tokenizer.tokenizer import Tokenizer
 
 ROWS_AT_ONCE = 64
 """So many texts are written side by side; more are written in turns, in bounded memory."""
+LOOKED_UP_AT_ONCE = 4
+"""As many with tokens that are looked up: each has several lines in a pass."""
 MOST_BYTES = 2**30
 """No more memory is reserved for keys and values, unless one context needs more: texts wait for each other then."""
 Rows = Annotated[int, Range(1, 2**20)]
@@ -61,8 +63,17 @@ def generate(
     tokens = framed(model, tokenizer, prompt, cut, bare=bare)
     ending = checked(max_tokens, stop, stop_tokens, stop_loops, seed, n, alternatives)
     telling = Telling(logprobs, alternatives)
+
+    def begin(used: Engine, guesses: int, row: int) -> Callable[[], Handle]:
+        return lambda: used.submit(tokens, strategy, ending, seed=seed, row=row, telling=telling, guesses=guesses)
+
     if draft is not None:
         draft.begin(model, tokenizer)
+        if isinstance(draft, Ngrams) and model.embedding.weight.is_cuda:
+            rows = min(n, LOOKED_UP_AT_ONCE)
+            used = engine or Engine(model, tokenizer, fitting(model, rows, len(tokens) + max_tokens))
+            if used.looks_up(strategy, telling):
+                return (piece for _, piece in write_all(used, map(partial(begin, used, draft.count), range(n)), rows))
 
         def ahead(row: int) -> Iterator[Piece]:
             reader, writer = Reader(model, tokens, tokenizer.vocab_size), Writer(tokenizer, ending, row)
@@ -71,11 +82,7 @@ def generate(
         return chain.from_iterable(map(ahead, range(n)))
     rows = min(n, ROWS_AT_ONCE)
     used = engine or Engine(model, tokenizer, fitting(model, rows, len(tokens) + max_tokens))
-
-    def begin(row: int) -> Callable[[], Handle]:
-        return lambda: used.submit(tokens, strategy, ending, seed=seed, row=row, telling=telling)
-
-    return (piece for _, piece in write_all(used, map(begin, range(n)), rows))
+    return (piece for _, piece in write_all(used, map(partial(begin, used, 0), range(n)), rows))
 
 
 def generate_each(

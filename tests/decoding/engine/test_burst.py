@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -13,9 +15,11 @@ from textus.decoding.history import History
 from textus.decoding.penalties import RepetitionPenalty
 from textus.decoding.processors import MinP, Temperature, TopK, TopP, Typical
 from textus.decoding.sampler import Places
+from textus.decoding.speculative import Ngrams
 from textus.decoding.step import Telling, draw
 from textus.decoding.strategy import Greedy, Sample
 from textus.decoding.writer import Ending
+from textus.model.transformer import Transformer
 
 DRAWN = Sample(Temperature(0.9), TopK(20), TopP(0.9), MinP(0.01))
 
@@ -27,10 +31,11 @@ def numbers(line):
 class PlainStage:
     """What the kernels do to a board, written down a second time in plain steps of torch."""
 
-    def __init__(self, swift, rows):
-        self.swift, self.rows = swift, rows
+    def __init__(self, swift, rows, each=1):
+        self.swift, self.rows, self.each = swift, rows, each
         self.blocks = -(-swift.model.config.context_length // swift.memory.size)
         self.ring = torch.zeros(16, rows, 2, dtype=torch.int32)
+        self.counts = torch.zeros(16, rows // each, dtype=torch.int32)
 
     def lines(self):
         lines = np.zeros((self.rows, board.TABLE + self.blocks), dtype=np.int32)
@@ -45,9 +50,45 @@ class PlainStage:
             if line[board.SOURCE] >= 0:
                 line[board.TOKEN] = newest[line[board.SOURCE]]
 
+    def begin_to_guess(self, lines, said):
+        self.begin(lines, None)
+        lengths = lines[:: self.each, board.POSITION] + 1
+        said = np.concatenate([said, np.zeros((self.rows // self.each - len(said), said.shape[1]), dtype=np.int32)])
+        self.said = [row[:length].tolist() for row, length in zip(said, lengths, strict=True)]
+        self.guess()
+
+    def guess(self):
+        """Write the last token of each text and guesses behind it into its lines."""
+        for text, said in enumerate(self.said):
+            guesses = Ngrams(3, self.each - 1).guess(History.of([said]), None, None, self.each - 1)
+            own = self.board[text * self.each : (text + 1) * self.each]
+            for place, (line, token) in enumerate(zip(own, [said[-1], *guesses, *[0] * self.each], strict=False)):
+                line[board.TOKEN] = token
+                line[board.POSITION] = len(said) - 1 + place
+                line[board.WRITTEN] = own[0, board.WRITTEN] + place
+                line[board.ROOM] = own[0, board.ROOM]
+
+    def check(self, age, before):
+        """Let the texts go on by what was drawn up to the first wrong guess."""
+        for text, said in enumerate(self.said):
+            rows = slice(text * self.each, (text + 1) * self.each)
+            own, drawn, read = self.board[rows], self.ring[age, rows, 0].tolist(), before[rows, board.TOKEN].tolist()
+            count, room = 1, int(own[0, board.ROOM])
+            while count < self.each and drawn[count - 1] == read[count] and drawn[count - 1] >= 0:
+                count += 1
+            lost, count = drawn[count - 1] < 0 and count <= room, min(count, room)
+            said += [max(token, 0) for token in drawn[:count]]
+            own[:, board.ROOM] = 0 if lost else room - count
+            own[0, board.WRITTEN] = before[rows][0, board.WRITTEN] + count
+            self.counts[age, text] = count
+        self.guess()
+
     def run(self, steps=1):
-        for _ in range(steps):
+        for age in range(steps):
+            before = self.board.clone()
             self.step()
+            if self.each > 1:
+                self.check(age, before)
 
     def step(self):
         memory, model = self.swift.memory, self.swift.model
@@ -81,8 +122,8 @@ class PlainSwift:
     def __init__(self, model, memory, vocab, refuses):
         self.model, self.memory, self.vocab, self.refuses = model, memory, vocab, refuses
 
-    def stage(self, rows):
-        return PlainStage(self, 1 << (rows - 1).bit_length())
+    def stage(self, texts, each=1):
+        return PlainStage(self, each << (texts - 1).bit_length(), each)
 
 
 def engine(model, tokenizer, swift, refuses=(), **config):
@@ -104,6 +145,23 @@ def prompts(tokenizer):
     return [(tokenizer.end, *tokenizer.encode(text)[:9]) for text in said]
 
 
+@pytest.fixture(scope="module")
+def longer(model):
+    """The same weights, and room for guesses."""
+    made = Transformer(dataclasses.replace(model.config, context_length=64), seed=1)
+    made.load_state_dict(model.state_dict())
+    return made.eval()
+
+
+@pytest.fixture(scope="module")
+def echo(model):
+    """A model that mostly says again what it said last, since its head is its embedding."""
+    made = Transformer(dataclasses.replace(model.config, context_length=64, tied_embeddings=True), seed=1)
+    with torch.no_grad():
+        made.embedding.weight.mul_(20)
+    return made.eval()
+
+
 @pytest.mark.parametrize("strategy", [Greedy(), DRAWN])
 @pytest.mark.parametrize("room", [2, 8])
 def test_bursts_change_no_text(model, tokenizer, prompts, strategy, room):
@@ -120,6 +178,46 @@ def test_any_burst_any_length_and_any_draw_that_the_kernel_refuses(model, tokeni
     wanted = texts(engine(model, tokenizer, False), prompts, DRAWN, Ending(most))
     made = engine(model, tokenizer, True, refuses, batch_size=3, burst=burst)
     assert texts(made, prompts, DRAWN, Ending(most)) == wanted
+    assert not made.usage.blocks_in_use
+
+
+@pytest.mark.parametrize("strategy", [Greedy(), Sample(Temperature(0.3), TopK(3))])
+@pytest.mark.parametrize("refuses", [(), (2, 5)])
+def test_guesses_change_no_text_and_spare_passes(echo, tokenizer, strategy, refuses):
+    prompts = [(tokenizer.end, *tokenizer.encode(text)[:4]) for text in ("the the", "quick")]
+    lengths = (25, 31)
+    plain = engine(echo, tokenizer, False)
+    bursts, made = (engine(echo, tokenizer, True, refuses, batch_size=2, burst=2) for _ in range(2))
+    told, passes = [], []
+    for one, guesses in ((plain, 0), (bursts, 0), (made, 3)):
+        handles = [
+            one.submit(prompt, strategy, Ending(length), seed=3, row=row, guesses=guesses)
+            for row, (prompt, length) in enumerate(zip(prompts, lengths, strict=True))
+        ]
+        count = 1
+        while one.step():
+            count += 1
+        told.append([[(piece.token, piece.text, piece.finish_reason) for piece in handle.pieces] for handle in handles])
+        passes.append(count)
+    assert told[1] == told[0]
+    assert told[2] == told[0]
+    assert not made.usage.blocks_in_use
+    assert made.usage.tokens_written == sum(map(len, told[0]))
+    if not refuses and strategy == Greedy():
+        assert passes[2] < passes[1] < passes[0]
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 13), st.integers(0, 15), st.integers(1, 3))
+def test_any_number_of_guesses_any_burst_and_any_length(longer, tokenizer, prompts, burst, most, guesses, room):
+    strategy = Sample(Temperature(0.5), TopK(4))
+    wanted = texts(engine(longer, tokenizer, False), prompts[:3], strategy, Ending(most))
+    made = engine(longer, tokenizer, True, batch_size=room, burst=burst)
+    handles = [
+        made.submit(prompt, strategy, Ending(most), seed=3, row=row, guesses=guesses)
+        for row, prompt in enumerate(prompts[:3])
+    ]
+    assert [[(piece.token, piece.text, piece.finish_reason) for piece in handle] for handle in handles] == wanted
     assert not made.usage.blocks_in_use
 
 

@@ -18,6 +18,8 @@ TOKEN, POSITION, WRITTEN, AGE, FIRST, SOURCE = 0, 1, 2, 3, 4, 5
 line, the first line of the same text in this pass, and where the token is among those drawn last (-1: it is here)."""
 TOP, FLAGS, ROW, LOW, HIGH, HEAT, BOUND, LEAST = 6, 7, 8, 9, 10, 11, 12, 13
 """How the text is written: top-k, `GREEDY` and `PROCESSED`, row and seed, temperature, 1 - top-p, min-p."""
+ROOM = 14
+"""How many tokens may still be written before the host looks, where they are guessed."""
 TABLE = 16
 """From here on: the text's blocks."""
 GREEDY, PROCESSED = 1, 2
@@ -28,6 +30,8 @@ CHUNK = 64
 """The best logit of every so many is looked at first."""
 MOST_KEPT = 64
 """A top-k up to this is drawn by the kernel."""
+MOST_LINES = 16
+"""A text whose tokens are guessed has no more lines."""
 _FILTERS = (Temperature, TopK, TopP, MinP)
 """What the kernel does before it draws, in this order."""
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from textus.decoding.engine.board import LEAST, TABLE, TOKEN, TOP
+from textus.decoding.engine.board import FIRST, LEAST, ROOM, TABLE, TOKEN, TOP
 from textus.decoding.engine.sampling import Voice
 from textus.decoding.engine.swift import Swift
 
@@ -77,3 +77,30 @@ class Burst:
                 (voice, turn, names[:count], values[:count]) for (voice, turn), count, names, values in rows
             )
         return self._entries
+
+
+def guessed(swift: Swift, voices: Sequence[Voice], rooms: Sequence[int], steps: int) -> deque[Entry]:
+    """Let the device guess and check for so many steps, wait for it, and return what it wrote, up to each text's room.
+
+    All texts have the same number of lines and one token unread, which the host knows.
+    """
+    each = voices[0].each
+    stage = swift.stage(len(voices), each)
+    lines = stage.lines()
+    said = np.zeros((len(voices), max(voice.request.length for voice in voices)), dtype=np.int32)
+    for place, (voice, room) in enumerate(zip(voices, rooms, strict=True)):
+        request, own = voice.request, lines[place * each : (place + 1) * each]
+        own[:, :FIRST] = request.tokens[-1], request.length - 1, request.written, 0
+        own[:, TOP : LEAST + 1] = voice.knobs
+        own[:, ROOM] = room
+        own[:, TABLE : TABLE + len(request.table)] = request.table
+        said[place, : request.length] = request.tokens[request.begin :]
+    stage.begin_to_guess(lines, said)
+    stage.run(steps)
+    ring, counts = stage.ring[:steps].cpu().numpy(), stage.counts[:steps].cpu().numpy()
+    entries = deque[Entry]()
+    for place, voice in enumerate(voices):
+        parts = [ring[step, place * each :][: counts[step, place]] for step in range(steps)]
+        found = np.concatenate(parts)
+        entries.append((voice, voice.turn, found[:, 0].tolist(), found[:, 1].copy().view(np.float32).tolist()))
+    return entries

@@ -8,6 +8,9 @@ from typing import Annotated, Literal
 from textus.config import Count, Range, Settings
 from textus.errors import ConfigError
 
+CHUNK_TOKENS = {"cpu": 512, "gpu": 2048}
+"""What a pass over tokens of prompts is worth: on a GPU one of 2,048 takes little longer than one of 512."""
+
 
 @dataclasses.dataclass(frozen=True)
 class EngineConfig(Settings):
@@ -19,8 +22,8 @@ class EngineConfig(Settings):
     """For how many tokens keys and values are kept; the context of the model at the least."""
     block_size: Count = 16
     """In blocks of how many tokens the cache is given out, and shared between texts that begin alike."""
-    chunk_tokens: Count = 512
-    """How many tokens of prompts are read in one pass, beside those that are written."""
+    chunk_tokens: Count | Literal["auto"] = "auto"
+    """How many tokens of prompts are read in one pass, beside those that are written; auto: 2048 on a GPU, else 512."""
     fixed_batch: Count | Literal["off"] = "off"
     """Every pass has exactly this many tokens, so that a text is the same, bit for bit, whatever is written beside."""
 
@@ -29,9 +32,14 @@ class EngineConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.fixed_batch != "off" and (self.block_size % self.fixed_batch or self.chunk_tokens < self.fixed_batch):
+        least = self.chunk("cpu")
+        if self.fixed_batch != "off" and (self.block_size % self.fixed_batch or least < self.fixed_batch):
             raise ConfigError(
                 f"EngineConfig: passes of {self.fixed_batch} tokens do not fill blocks of {self.block_size}, or "
-                f"chunks of {self.chunk_tokens} tokens are smaller",
+                f"chunks of {least} tokens are smaller",
                 hint="fixed_batch must divide block_size: 8 is usual",
             )
+
+    def chunk(self, device: Literal["cpu", "gpu"]) -> int:
+        """Return how many tokens of prompts are read in one pass there."""
+        return CHUNK_TOKENS[device] if self.chunk_tokens == "auto" else self.chunk_tokens

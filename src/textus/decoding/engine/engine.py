@@ -24,15 +24,15 @@ import torch
 from torch import Tensor
 
 from textus.decoding.engine.blocks import Blocks
-from textus.decoding.engine.board import knobs
-from textus.decoding.engine.burst import Burst
+from textus.decoding.engine.board import MOST_LINES, knobs
+from textus.decoding.engine.burst import Burst, Entry, guessed
 from textus.decoding.engine.config import EngineConfig
 from textus.decoding.engine.memory import PagedMemory
 from textus.decoding.engine.request import Request
 from textus.decoding.engine.runner import Runner
 from textus.decoding.engine.sampling import Voice, draw_together, groups
 from textus.decoding.engine.scheduler import Scheduler
-from textus.decoding.engine.swift import Swift
+from textus.decoding.engine.swift import MOST_NARROW, Swift
 from textus.decoding.piece import Alternative, FinishReason, Piece
 from textus.decoding.step import Choices, Drawn, Telling
 from textus.decoding.strategy import Strategy
@@ -41,6 +41,9 @@ from textus.errors import ConfigError
 from textus.model.precision import compute_dtype
 from textus.model.transformer import Transformer
 from textus.tokenizer.tokenizer import Tokenizer
+
+RESTING = 8
+"""For so many bursts nothing is guessed in a text whose guesses were wrong."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +101,7 @@ class Engine:
             self._blocks,
             context=context,
             texts=config.batch_size,
-            chunk=config.chunk_tokens,
+            chunk=config.chunk("gpu" if self._late else "cpu"),
             fixed=config.fixed_batch,
         )
         self._lock = RLock()
@@ -120,11 +123,13 @@ class Engine:
         row: int = 0,
         telling: Telling | None = None,
         salt: str = "",
+        guesses: int = 0,
     ) -> Handle:
         """Put a text in the queue; `tokens` are a prompt as `framed` returns it.
 
         Only texts of one `salt` share what they begin with, so that nobody learns from the time it takes what others
-        have said.
+        have said. `guesses`: so many tokens are looked up in the text and checked in one pass, where a GPU draws;
+        what is written is the same.
         """
         assert 0 < len(tokens) <= self.model.config.context_length, f"a prompt of {len(tokens)} tokens was not framed"
         with self._lock:
@@ -133,10 +138,15 @@ class Engine:
             voice = Voice(request, strategy, telling or Telling(), seed, row)
             if self._runner.swift:
                 voice.knobs = knobs(strategy, voice.telling, seed, row)
+                voice.each = min(MOST_LINES, 1 << guesses.bit_length())
             handle = Handle(self, voice, Writer(self.tokenizer, ending, row))
             self._handles[request.number] = handle
             self._scheduler.add(request)
             return handle
+
+    def looks_up(self, strategy: Strategy, telling: Telling) -> bool:
+        """Tell whether tokens are guessed and checked on the device for texts that are written so."""
+        return self._runner.swift is not None and knobs(strategy, telling, 0, 0) is not None
 
     def step(self) -> bool:
         """Read one pass and draw what follows; return whether there is more to do."""
@@ -171,7 +181,7 @@ class Engine:
             )
 
     def _step(self) -> None:
-        if self._runner.swift and self._burst(self._runner.swift):
+        if (swift := self._runner.swift) and (self._guess(swift) or self._burst(swift)):
             return
         if isinstance(self._drawn, Burst):
             self._settle()  # a plan is made for texts of which at most one token is unknown
@@ -199,13 +209,53 @@ class Engine:
             return False
         newest, sources = (self._drawn.tokens, self._drawn.sources) if self._drawn else (None, {})
         burst = Burst.begin(swift, voices, steps, newest, sources)
+        for voice in voices:
+            voice.rest = max(0, voice.rest - 1)
         self._read += sum(burst.counts)
         self._before, self._drawn = self._drawn, burst
         self._take(self._before)
         return True
 
-    def _take_burst(self, burst: Burst) -> None:
-        entries = burst.told()
+    def _guess(self, swift: Swift) -> bool:
+        """Let the device write and check guesses, if all texts under way are written so; say whether it could."""
+        if not self._guessing():
+            return False
+        self._settle()
+        voices = self._guessing()
+        steps = self.config.burst
+        if not voices or any(
+            # behind its last token a text has guesses that may all be wrong
+            voice.request.length + (steps + 1) * voice.each > self.model.config.context_length
+            for voice in voices
+        ):
+            return False
+        requests, most = self._scheduler.ahead(steps * voices[0].each)
+        if not requests:
+            return False
+        rooms = [min(most, request.max_tokens - request.written) for request in requests]
+        steps = min(steps, max(rooms))
+        entries = guessed(swift, voices, rooms, steps)
+        for voice, _, names, _ in entries:
+            # a step with guesses takes as long as about two without
+            voice.rest = RESTING if len(names) < min(2 * steps, voice.request.max_tokens - voice.request.written) else 0
+            voice.request.read += len(names)
+            voice.request.unknown += len(names)
+            self._read += len(names)
+        self._take_entries(entries)
+        return True
+
+    def _guessing(self) -> list[Voice]:
+        """Return the texts that write, if all have the same number of lines, not too many, and guesses are worth it."""
+        voices = [self._handles[request.number].voice for request in self._scheduler.running if request.unread]
+        if any(voice.rest for voice in voices):
+            return []
+        each = max((voice.each for voice in voices), default=1)
+        fits = each > 1 and len(voices) * each <= MOST_NARROW
+        if not fits or any(voice.knobs is None or voice.turn or voice.each != each for voice in voices):
+            return []
+        return voices
+
+    def _take_entries(self, entries: deque[Entry]) -> None:
         while entries:
             voice, turn, names, logprobs = entries.popleft()
             handle, request = self._handles.get(voice.request.number), voice.request
@@ -253,7 +303,7 @@ class Engine:
     def _take(self, drawn: _Drawn | Burst | None) -> None:
         """Wait for tokens, and hand them to their texts."""
         if isinstance(drawn, Burst):
-            self._take_burst(drawn)
+            self._take_entries(drawn.told())
             return
         entries = drawn.told() if drawn else deque[_Entry]()
         while entries:

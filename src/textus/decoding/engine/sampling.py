@@ -31,6 +31,10 @@ class Voice:
     _known: int = 0
     knobs: npt.NDArray[np.int32] | None = None
     """How a GPU draws for it inside a burst, if it can."""
+    each: int = 1
+    """So many lines it has on a GPU's board: behind its last token as many guesses as there is room for."""
+    rest: int = 0
+    """For so many bursts nothing is guessed, since guesses were wrong."""
     turn: int = 0
     """Goes up when what is under way for it no longer counts."""
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from textus.decoding.engine import board as columns
+from textus.decoding.engine.alone import Alone, Shape, reads
 from textus.decoding.engine.board import CHUNK, MOST_KEPT, TABLE, Lines
 from textus.decoding.engine.graph import recorded
 from textus.decoding.engine.memory import PagedMemory
@@ -33,6 +34,8 @@ MANY = 16
 STEPS = 16
 """So many steps at most are started at once."""
 _MULTIPROCESSORS = 132
+ALONE: Shape | None = Shape()
+"""How one text is read where nothing else is said."""
 
 
 def drives(model: Transformer) -> bool:
@@ -74,28 +77,32 @@ class Swift:
         self.layers = [_layer(block) for block in model.blocks]
         self.norm = model.norm.get_parameter("weight").detach()
         self.blocks = -(-config.context_length // memory.size)
-        self._stages: dict[int, Stage] = {}
+        self.alone = ALONE
+        """How one text is read by itself; None: as several are."""
+        self._stages: dict[tuple[int, int], Stage] = {}
 
-    def stage(self, rows: int) -> Stage:
-        """Return what reads so many texts or more."""
-        size = 1 << (rows - 1).bit_length()
-        if size not in self._stages:
-            self._stages[size] = Stage(self, size)
-        return self._stages[size]
+    def stage(self, texts: int, each: int = 1) -> Stage:
+        """Return what reads so many texts or more, each in so many lines."""
+        size = 1 << (texts - 1).bit_length()
+        if (size, each) not in self._stages:
+            self._stages[size, each] = Stage(self, size * each, each)
+        return self._stages[size, each]
 
 
 class Stage:
     """The board of so many texts, the memory of their steps, and the graph."""
 
-    def __init__(self, swift: Swift, rows: int) -> None:
-        from textus.decoding.engine import kernels
+    def __init__(self, swift: Swift, rows: int, each: int = 1) -> None:
+        from textus.decoding.engine import draws, guesses, kernels
 
         self._kernels: Any = kernels
-        self._swift, self.rows = swift, rows
+        self._draws: Any = draws
+        self._guesses: Any = guesses
+        self._swift, self.rows, self.each = swift, rows, each
         config, device, dtype = swift.config, swift.device, swift.model.embedding.weight.dtype
         self.width = TABLE + swift.blocks
         spare = np.zeros((rows, self.width), dtype=np.int32)
-        spare[:, columns.FIRST] = np.arange(rows)
+        spare[:, columns.FIRST] = np.arange(rows) // each * each
         spare[:, columns.SOURCE] = -1
         spare[:, columns.TOP] = 1
         spare[:, columns.FLAGS] = columns.GREEDY
@@ -110,26 +117,34 @@ class Stage:
         def empty(*shape: int, kind: torch.dtype = dtype) -> Tensor:
             return torch.empty(shape, dtype=kind, device=device)
 
-        self._x, self._joined = empty(rows, hidden), empty(rows, self._heads)
-        self._mixed, self._gated = empty(rows, wide), empty(rows, config.intermediate_size)
-        self._splits = _splits(rows * config.num_kv_heads)
-        self._members = max(16, 1 << (config.num_heads // config.num_kv_heads - 1).bit_length())
-        self._head = max(16, 1 << (config.head_size - 1).bit_length())
-        shares = rows * config.num_kv_heads * self._splits * self._members
-        self._mixtures = empty(shares, self._head, kind=torch.float32)
-        self._sums = empty(shares, 2, kind=torch.float32)
-        self._arrived = torch.zeros(rows * config.num_kv_heads, dtype=torch.int32, device=device)
+        self.x, self.joined = empty(rows, hidden), empty(rows, self._heads)
+        self.mixed, self.gated = empty(rows, wide), empty(rows, config.intermediate_size)
+        self.splits = _splits(rows * config.num_kv_heads)
+        self.members = max(16, 1 << (config.num_heads // config.num_kv_heads - 1).bit_length())
+        self.head = max(16, 1 << (config.head_size - 1).bit_length())
+        shares = rows * config.num_kv_heads * self.splits * self.members
+        self.mixtures = empty(shares, self.head, kind=torch.float32)
+        self.sums = empty(shares, 2, kind=torch.float32)
+        self.arrived = torch.zeros(rows * config.num_kv_heads, dtype=torch.int32, device=device)
         self._stride = swift.model.head.weight.shape[0]
-        self._chunks = -(-swift.vocab // CHUNK)
-        self._tiles = -(-self._chunks // MANY)
+        self.chunks = -(-swift.vocab // CHUNK)
+        self._tiles = -(-self.chunks // MANY)
         self.logits = empty(rows, self._stride, kind=torch.float32)
-        self._best = empty(rows, self._chunks, kind=torch.float32)
+        self.best = empty(rows, self.chunks, kind=torch.float32)
         self._parts = empty(rows, self._tiles, 2, kind=torch.float32)
-        self._places = empty(rows, MOST_KEPT, kind=torch.int32)
-        self._names = empty(rows, 2 * MOST_KEPT, kind=torch.int32)
-        self._numbers = empty(rows, 2 * MOST_KEPT, kind=torch.float32)
+        self.places = empty(rows, MOST_KEPT, kind=torch.int32)
+        self.names = empty(rows, 2 * MOST_KEPT, kind=torch.int32)
+        self.numbers = empty(rows, 2 * MOST_KEPT, kind=torch.float32)
         self.ring = torch.zeros(STEPS, rows, 2, dtype=torch.int32, device=device)
         """Of each step: the token of each text, and the bits of its log-probability."""
+        self._context = config.context_length + each
+        texts = rows // each
+        self.said = torch.zeros(texts, self._context, dtype=torch.int32, device=device)
+        """Where tokens are guessed: what each text said."""
+        self._guessed = torch.zeros(rows, dtype=torch.int32, device=device)
+        self.counts = torch.zeros(STEPS, texts, dtype=torch.int32, device=device)
+        """Where tokens are guessed: how many tokens of each text count, of each step."""
+        self._alone = Alone(swift, self, swift.alone) if rows == 1 and swift.alone and reads(swift) else None
         self._graph: torch.cuda.CUDAGraph | None = None
         if device.type == "cuda":
             self._graph, _ = recorded(self._compute)
@@ -147,6 +162,13 @@ class Stage:
         if newest is not None:
             self._kernels.begin[(self.rows,)](self.board, newest, self.width)
 
+    def begin_to_guess(self, lines: Lines, said: Lines) -> None:
+        """Take over lines, of which the first of each text is filled in, and what the texts said."""
+        found = torch.from_numpy(said)
+        self.said[: len(said), : said.shape[1]].copy_(found.pin_memory() if self.said.is_cuda else found)
+        self.begin(lines, None)
+        self._guess(is_start=True)
+
     def run(self, steps: int = 1) -> None:
         """Read the token of every line and draw the next, so many times."""
         for _ in range(steps):
@@ -156,19 +178,33 @@ class Stage:
                 self._graph.replay()
 
     def _compute(self) -> None:
+        if self._alone:
+            self._alone.compute()
+            return
         swift, weight = self._swift, self._swift.model.embedding.weight
         hidden = weight.shape[1]
         self._kernels.look_up[(self.rows,)](
-            self.board, weight, self._x, self.width, hidden, BLOCK=1 << (hidden - 1).bit_length()
+            self.board, weight, self.x, self.width, hidden, BLOCK=1 << (hidden - 1).bit_length()
         )
         for number, layer in enumerate(swift.layers):
-            self._product(self._x, layer.joined, self._joined, layer.attention_norm)
+            self._product(self.x, layer.joined, self.joined, layer.attention_norm)
             self._attend(number, layer)
-            self._product(self._mixed, layer.output, self._x, added=True)
-            self._product(self._x, layer.gate_up, self._gated, layer.feed_forward_norm, gated=True)
-            self._product(self._gated, layer.down, self._x, added=True)
-        self._product(self._x, swift.model.head.weight, self.logits, swift.norm)
+            self._product(self.mixed, layer.output, self.x, added=True)
+            self._product(self.x, layer.gate_up, self.gated, layer.feed_forward_norm, gated=True)
+            self._product(self.gated, layer.down, self.x, added=True)
+        self._product(self.x, swift.model.head.weight, self.logits, swift.norm)
         self._draw()
+        if self.each > 1:
+            self._guess()
+
+    def _guess(self, *, is_start: bool = False) -> None:
+        self._guesses.guess[(self.rows // self.each,)](
+            *(self.board, self.said, self._guessed, self.ring, self.counts, self.width, self._context, self.rows),
+            START=is_start,
+            EACH=self.each,
+            TIME=_power(self._context),
+            num_warps=8,
+        )
 
     def _product(
         self,
@@ -231,31 +267,31 @@ class Stage:
     def _attend(self, number: int, layer: _Layer) -> None:
         swift, config = self._swift, self._swift.config
         memory = swift.memory
-        self._kernels.attend[(self.rows, config.num_kv_heads, self._splits)](
-            *(self._joined, memory.keys[number], memory.values[number], self._mixed, self.board, self.width),
+        self._kernels.attend[(self.rows, config.num_kv_heads, self.splits)](
+            *(self.joined, memory.keys[number], memory.values[number], self.mixed, self.board, self.width),
             *(swift.cosines, swift.sines, layer.query_norm, layer.key_norm),
-            *(self._mixtures, self._sums, self._arrived, config.norm_epsilon, config.head_size**-0.5),
+            *(self.mixtures, self.sums, self.arrived, config.norm_epsilon, config.head_size**-0.5),
             HEADS=config.num_heads,
             GROUPS=config.num_kv_heads,
             HEAD=config.head_size,
             SIZE=memory.size,
-            MEMBERS=self._members,
-            WIDE=self._head,
+            MEMBERS=self.members,
+            WIDE=self.head,
             TIME=64,
-            SPLITS=self._splits,
+            SPLITS=self.splits,
             num_warps=4,
             num_stages=3,
         )
 
     def _draw(self) -> None:
         rows, vocab = self.rows, self._swift.vocab
-        self._kernels.survey[(rows, self._tiles)](
-            *(self.logits, self._best, self._parts, self._stride, vocab, self._chunks, self._tiles), MANY=MANY
+        self._draws.survey[(rows, self._tiles)](
+            *(self.logits, self.best, self._parts, self._stride, vocab, self.chunks, self._tiles), MANY=MANY
         )
-        self._kernels.pick[(rows,)](
-            *(self.logits, self._best, self._parts, self.board, self.ring, self._places, self._names, self._numbers),
-            *(self.width, self._stride, vocab, self._chunks, self._tiles, rows),
-            CHUNKS=_power(self._chunks),
+        self._draws.pick[(rows,)](
+            *(self.logits, self.best, self._parts, self.board, self.ring, self.places, self.names, self.numbers),
+            *(self.width, self._stride, vocab, self.chunks, self._tiles, rows),
+            CHUNKS=_power(self.chunks),
             TILES=_power(self._tiles),
             SLOTS=MOST_KEPT,
             FEW=2 * MOST_KEPT,
