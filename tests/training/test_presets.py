@@ -11,7 +11,7 @@ from textus.objectives.config import ObjectiveConfig
 from textus.training import presets
 from textus.training.config import ModelSettings, TrainConfig
 from textus.training.machine import Machine
-from textus.training.plan import TextSize, plan
+from textus.training.plan import EVALUATIONS, RESERVE, VALIDATION_TOKENS, TextSize, _validation, plan
 
 CPU = Machine("cpu", "x86_64", 2, 2**34, 2**28, "fp32", 1e11)
 GPU = Machine("cuda", "NVIDIA H200", 1, 2**37, 0, "bf16", 7e14)
@@ -86,3 +86,14 @@ def test_a_short_masked_run_is_asked_for_more(
 ) -> None:
     asked = presets.asking(ObjectiveConfig(name=name, **set_to), tokens)  # type: ignore[arg-type]
     assert (asked.mask_rate, asked.final_mask_rate) == asked.rates == rates
+
+
+@given(tokens=st.integers(10_000, 10**10), steps=st.integers(1, 10**6))
+def test_measuring_on_the_way_stays_within_the_reserve(tokens: int, steps: int) -> None:
+    found = _validation(steps, tokens, TrainConfig())
+    size, times = found["evaluate_tokens"], -(-steps // found["evaluate_every"])
+    fewest, most = VALIDATION_TOKENS
+    assert fewest <= size <= most
+    assert times <= 2 * EVALUATIONS and (times <= 2 or size * times / 3 <= 2 * RESERVE * tokens)  # whole steps round up
+    kept = _validation(steps, tokens, TrainConfig(evaluate_tokens=512, evaluate_every=7))
+    assert kept == {"evaluate_tokens": 512, "evaluate_every": 7}

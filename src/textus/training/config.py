@@ -86,8 +86,8 @@ class TrainConfig(Settings):
     """How several processes share a model: `ddp`, each holds all of it (auto, where that fits), or `fsdp`, a part."""
     evaluate_every: Count | AUTO = "auto"
     """Steps between two measurements on validation windows."""
-    evaluate_tokens: Count = 131_072
-    """Validation tokens measured each time during training; the final evaluation uses all of them."""
+    evaluate_tokens: Count | AUTO = "auto"
+    """Validation tokens measured each time during training, auto: at most 131,072; the final evaluation uses all."""
     checkpoint_every: Count | AUTO = "auto"
     """Steps between two checkpoints: the most that a killed run loses."""
     keep_last: Count = 2

@@ -26,6 +26,8 @@ LADDER = (
     (640, 10), (768, 12), (1024, 16), (1280, 20), (1536, 24),
 )  # fmt: skip
 """Shapes to choose from: hidden size and layers."""
+VALIDATION_TOKENS = 8_192, 131_072
+"""The fewest and the most that a measurement during training is of, unless told otherwise."""
 BEST_EPOCHS = 5.0
 """Where time allows more passes over the text, a larger model does better than more passes."""
 MOST_PARAMETERS_PER_TOKEN = 12.0
@@ -176,9 +178,7 @@ def settle(
         "compile": (compiles := _compile(training, machine, steps)),
         "record": _record(training, config, machine, batch, compiles == "on"),
         "recompute": "off" if training.recompute == "auto" else training.recompute,
-        "evaluate_every": max(1, steps // EVALUATIONS)
-        if training.evaluate_every == "auto"
-        else training.evaluate_every,
+        **_validation(steps, tokens, training),
         "checkpoint_every": max(1, steps // EVALUATIONS)
         if training.checkpoint_every == "auto"
         else training.checkpoint_every,
@@ -318,6 +318,17 @@ def _micro_tokens(batch: int, config: ModelConfig, training: TrainConfig, machin
         return max(config.context_length, training.micro_batch_tokens)
     most = 8192 if machine.device == "cpu" else 65_536
     return max(config.context_length, min(batch, most))
+
+
+def _validation(steps: int, tokens: float, training: TrainConfig) -> dict[str, int]:
+    """Choose how often a run is measured, and on how much: within the reserve, since reading is a third of learning."""
+    fewest, most = VALIDATION_TOKENS
+    affordable = 3 * RESERVE * tokens
+    size = int(min(most, max(fewest, affordable / EVALUATIONS)))
+    size = size if training.evaluate_tokens == "auto" else training.evaluate_tokens
+    times = max(1, min(EVALUATIONS, int(affordable / size)))
+    every = max(1, steps // times) if training.evaluate_every == "auto" else training.evaluate_every
+    return {"evaluate_every": every, "evaluate_tokens": size}
 
 
 def _beta2(batch: int) -> float:

@@ -37,6 +37,7 @@ class Recipe(TrainConfig):
     record: Literal["on", "off"] = "off"
     recompute: Literal["off", "blocks"] = "off"
     evaluate_every: Count = 100
+    evaluate_tokens: Count = 131_072
     checkpoint_every: Count = 100
 
     def rows(self, context_length: int) -> int:
