@@ -98,7 +98,7 @@ class _Deciding:
         """Ask them all, and write the answers."""
         case, config, ledger = self.case, self.config, self.ledger
         for piece, scores in zip(case.pieces, case.scored, strict=True):
-            judge(piece, piece.columns() | read_scores(scores), ledger, self.counts, config)
+            judge(piece, read_scores(scores), ledger, self.counts, config)
         self._drop_contaminated()
         self._drop_exact()
         self._drop_near()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from textus.corpus.filters.config import FilterConfig
 from textus.corpus.filters.profiles import verdicts
 from textus.corpus.privacy.config import KINDS
 from textus.corpus.privacy.find import is_dropped
-from textus.corpus.steps.ledger import Ledger
+from textus.corpus.steps.ledger import KEPT, Ledger
 from textus.corpus.steps.table import Measured
 
 _WEB = FilterConfig(profile="web")
@@ -38,26 +38,40 @@ class Counts:
 
 
 def judge(
-    piece: Measured, columns: Mapping[str, NDArray[Any]], ledger: Ledger, counts: Counts, config: CorpusConfig
+    piece: Measured, scores: Mapping[str, NDArray[Any]], ledger: Ledger, counts: Counts, config: CorpusConfig
 ) -> None:
-    """Apply what a piece's own columns decide; documents given to measure on stay, whatever these say."""
-    reasons = np.zeros(piece.stop - piece.start, np.int32)
+    """Apply what a piece's own columns decide, and its scores: some thousand documents at a time."""
+    reasons, names = np.zeros(piece.stop - piece.start, np.int32), [KEPT]
+    for part, measured in piece.parts():
+        columns, names = measured | {name: values[part] for name, values in scores.items()}, [KEPT]
+        _count(columns, counts)
+        own = reasons[part]
+        for which, name in _asked(columns, piece.held_out, config):
+            own[which & (own == 0)] = len(names)
+            names.append(name)
+    found = np.bincount(reasons, minlength=len(names)) > 0
+    numbers = [ledger.number(name) if is_found else 0 for name, is_found in zip(names, found.tolist(), strict=True)]
+    ledger.judge(np.array(numbers, np.int32)[reasons])
 
-    def drop(which: NDArray[np.bool_], reason: str) -> None:
-        which = which & (reasons == 0)
-        if which.any():
-            reasons[which] = ledger.number(reason)
 
-    drop(columns["characters"] == 0, "empty")
-    drop(columns["characters"] < config.minimum_characters, "too short")
+def _asked(
+    columns: Mapping[str, NDArray[Any]], held_out: bool, config: CorpusConfig
+) -> Iterator[tuple[NDArray[np.bool_], str]]:
+    """Yield which documents are to go, and why; those given to measure on stay, whatever their measures say."""
+    yield columns["characters"] == 0, "empty"
+    yield columns["characters"] < config.minimum_characters, "too short"
+    if held_out:
+        return
+    found = verdicts(columns, config.filter)
+    reasons = found.reasons
+    for number, name in enumerate(found.names, 1):
+        yield reasons == number, name
+    yield is_dropped({kind: columns[f"private_{kind}"] for kind in KINDS}, config.privacy), "personal data"
+
+
+def _count(columns: Mapping[str, NDArray[Any]], counts: Counts) -> None:
     counts.languages.update(columns["language"].tolist())
     counts.licences.update(filter(None, columns["licence"].tolist()))
     private = {kind: columns[f"private_{kind}"] for kind in KINDS}
     counts.private.update({kind: int(found.sum()) for kind, found in private.items() if found.any()})
     counts.would_drop.update(verdicts(columns, _WEB).breaking())
-    if not piece.held_out:
-        found = verdicts(columns, config.filter)
-        for number, name in enumerate(found.names, 1):
-            drop(found.reasons == number, name)
-        drop(is_dropped(private, config.privacy), "personal data")
-    ledger.judge(reasons)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet
 from numpy.typing import NDArray
 
 from textus.corpus.arrow import array, read_table
@@ -29,6 +31,15 @@ class Measured:
         """Read columns of the piece's table, all of them unless some are named."""
         table = read_table(self.place / TABLE, names)
         return {name: array(table.column(name)) for name in table.column_names}
+
+    def parts(self) -> Iterator[tuple[slice, dict[str, NDArray[Any]]]]:
+        """Yield all columns some thousand rows at a time, and which rows of the piece these are."""
+        start = 0
+        with pa.parquet.ParquetFile(self.place / TABLE, pre_buffer=False) as file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, use_threads=False)
+                yield slice(start, start + len(table)), {name: array(table.column(name)) for name in table.column_names}
+                start += len(table)
 
 
 def number_pieces(counts: Iterator[tuple[Path, bool, int, int]]) -> list[Measured]:
