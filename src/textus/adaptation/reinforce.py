@@ -40,8 +40,6 @@ from textus.training import machine
 from textus.training.config import TrainConfig
 
 SHAPES = '{"prompt": "What is 2 + 3?", "answer": "5"}'
-RATE = 1.0
-"""What is left of the rate for instructions: answers that the model gives already are only to be weighed anew."""
 _SHOWN = 3
 _ANSWERS_ON_A_GPU = 64
 """So many answers are learnt from at once, at most."""
@@ -75,7 +73,6 @@ def grpo(job: Job) -> Adapted:
         config=_config(settings, context, device),
         lora=settings.lora,
         sampling=settings.sampling,
-        rate=RATE,
     )
     before = kept_or_made(
         job.directory / "before.json",
