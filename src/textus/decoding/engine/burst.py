@@ -91,6 +91,7 @@ def guessed(swift: Swift, voices: Sequence[Voice], rooms: Sequence[int], steps: 
     for place, (voice, room) in enumerate(zip(voices, rooms, strict=True)):
         request, own = voice.request, lines[place * each : (place + 1) * each]
         own[:, :FIRST] = request.tokens[-1], request.length - 1, request.written, 0
+        assert voice.knobs is not None, "who asks for more than the device knows is not guessed for"
         own[:, TOP : LEAST + 1] = voice.knobs
         own[:, ROOM] = room
         own[:, TABLE : TABLE + len(request.table)] = request.table
