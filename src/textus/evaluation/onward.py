@@ -42,7 +42,7 @@ class _OnItsWay:
         self._values = values.to("cpu", non_blocking=values.is_cuda)
         self._there: torch.cuda.Event | None = None
         if values.is_cuda:
-            self._there = torch.cuda.Event()
+            self._there = torch.cuda.Event()  # type: ignore[no-untyped-call]
             self._there.record()
 
     def arrived(self) -> ndarray:
