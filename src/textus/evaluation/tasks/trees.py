@@ -173,7 +173,7 @@ class Forest:
 
     def _by_tree(self, part: Float[Tensor, "1 heads tokens head"]) -> Float[Tensor, "trees heads width head"]:
         flat = part[0].index_select(1, self.rows.flatten())
-        return flat.unflatten(1, (-1, self._width)).transpose(0, 1)
+        return flat.view(len(flat), -1, self._width, flat.shape[-1]).transpose(0, 1)
 
 
 def _mixed(query: Tensor, keys: Tensor, values: Tensor, sees: Tensor | None) -> Tensor:
