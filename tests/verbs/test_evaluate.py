@@ -26,6 +26,14 @@ def test_a_part_that_is_not_there_and_two_things_at_once_are_refused(trained: Pa
         textus.evaluate(trained / "runs" / "first", trained / "notes.md", split="train")
 
 
+def test_half_the_width_is_near_and_told_of(trained: Path) -> None:
+    opened = textus.load(trained / "runs" / "first")
+    exact, half = (textus.evaluate(opened, trained / "notes.md", precision=one) for one in ("fp32", "bf16"))
+    assert half.score("loss").value == pytest.approx(exact.score("loss").value, rel=2e-2)
+    assert half.score("loss").value != exact.score("loss").value
+    assert "bf16" in half.note and "fp32" not in exact.note
+
+
 def test_a_tokenizer_that_changes_the_text_is_told_of(trained: Path) -> None:
     run = trained / "runs" / "first"
     opened = textus.load(run)

@@ -124,8 +124,9 @@ def texts_or_words(path: Path, columns: Columns) -> Iterator[Labelled]:
     if suffix(path) in (*CONLL, *CONLLU):
         return words_with_tags(path, columns)
     first = next(records_of(path), None)
-    words = first is not None and _named(columns.tokens, "tokens") in first.values
-    return words_with_tags(path, columns) if words else texts_with_labels(path, columns)
+    if first is not None and _named(columns.tokens, "tokens") in first.values:
+        return words_with_tags(path, columns)
+    return texts_with_labels(path, columns)
 
 
 def _named(column: str, otherwise: str) -> str:

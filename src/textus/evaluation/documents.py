@@ -23,7 +23,7 @@ def frame(tokenizer: Tokenizer, document: Document) -> Measured:
 def frames(tokenizer: Tokenizer, documents: Iterable[Document]) -> Iterator[Measured]:
     """Yield documents as `frame` makes them, encoded together and beside the work of whoever measures them."""
     with ThreadPoolExecutor(1) as beside:
-        begun = None
+        begun: tuple[Future[list[Any]], list[Document]] | None = None
         for group in batches(documents):
             next_one = beside.submit(tokenizer.encode_batch, [document.text for document in group]), group
             if begun is not None:
