@@ -48,7 +48,7 @@ def autoregressive(runs: Path) -> None:
 
 
 def masked(runs: Path) -> None:
-    """Ask a model at other rates than it learnt at (30 to 15 %), beside a count of the training text's tokens."""
+    """Ask a model at rates that it did not learn at too, beside a count of the training text's tokens."""
     run = runs / "masked"
     if not (run / "result.json").is_file():
         textus.demo(objective="masked", out=run, settings={"training.minutes": 2.5, "training.threads": 1})
