@@ -90,7 +90,6 @@ def guessed(swift: Swift, voices: Sequence[Voice], rooms: Sequence[int], steps: 
     said = np.zeros((len(voices), max(voice.request.length for voice in voices)), dtype=np.int32)
     for place, (voice, room) in enumerate(zip(voices, rooms, strict=True)):
         request, own = voice.request, lines[place * each : (place + 1) * each]
-        assert voice.knobs is not None
         own[:, :FIRST] = request.tokens[-1], request.length - 1, request.written, 0
         assert voice.knobs is not None, "who asks for more than the device knows is not guessed for"
         own[:, TOP : LEAST + 1] = voice.knobs
