@@ -19,7 +19,7 @@ from textus.evaluation.estimate import Evaluation, Measured, Tally
 from textus.evaluation.onward import one_ahead, sent
 from textus.model.precision import Precision, autocast
 from textus.model.transformer import Transformer
-from textus.objectives.cross_entropy import token_losses
+from textus.objectives.cross_entropy import rows_at_once, token_losses
 from textus.objectives.measure import evaluating
 from textus.progress import SILENT, Progress
 from textus.tokenizer.tokenizer import Tokenizer
@@ -170,7 +170,9 @@ def token_nats(
     model: Transformer, states: Float[Tensor, "tokens hidden"], targets: Int[Tensor, " tokens"]
 ) -> Float[Tensor, " tokens"]:
     """Return -ln p of each target, with the logits of a few at a time."""
-    return token_losses(*model.as_product(states), targets)
+    size = rows_at_once(states.device, model.config.vocab_size)
+    parts = zip(torch.split(states, size), torch.split(targets, size), strict=True)
+    return torch.cat([token_losses(model.head(model.before_head(part)), wanted) for part, wanted in parts])
 
 
 def logit_rows(model: Transformer) -> int:

@@ -68,20 +68,13 @@ def penalised_cross_entropy(
     return plain + penalty if z_loss else plain, plain
 
 
-def token_losses(
-    hidden: Float[Tensor, "rows hidden"], weight: Float[Tensor, "vocab hidden"], labels: Int[Tensor, " rows"]
-) -> Float[Tensor, " rows"]:
-    """Return what `linear_cross_entropy` sums, row by row, without gradients.
+def token_losses(logits: Float[Tensor, "rows vocab"], labels: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
+    """Return the negative log-probability of each label, in nats, without gradients; the logits' memory is used up.
 
-    >>> token_losses(torch.zeros(2, 3), torch.zeros(4, 3), torch.tensor([0, 1]))  # log 4
+    >>> token_losses(torch.zeros(2, 4), torch.tensor([0, 1]))  # log 4
     tensor([1.3863, 1.3863])
     """
-    dtype = compute_dtype(hidden)
-    rows, matrix = _rows_at_once(weight), weight.to(dtype)
-    pairs = zip(torch.split(hidden.to(dtype), rows), torch.split(labels, rows), strict=True)
-    return torch.cat([
-        _losses(part @ matrix.t(), wanted, 0.0, with_gradients=False)[0].flatten() for part, wanted in pairs
-    ])  # fmt: skip
+    return _losses(logits, labels, 0.0, with_gradients=False)[0].flatten()
 
 
 def _sum(
@@ -93,7 +86,7 @@ def _sum(
     penalty = torch.zeros_like(total)
     grad_hidden = torch.empty_like(hidden, dtype=dtype) if with_gradients else None
     grad_weight = torch.zeros_like(weight, dtype=torch.float32) if with_gradients else None
-    rows, matrix = _rows_at_once(weight), weight.to(dtype)
+    rows, matrix = rows_at_once(weight.device, weight.shape[0]), weight.to(dtype)
     for start in range(0, len(labels), rows):
         part, wanted = hidden[start : start + rows].to(dtype), labels[start : start + rows]
         scores = part @ matrix.t()
@@ -152,9 +145,9 @@ def _add_product(total: Tensor, slope: Tensor, part: Tensor) -> None:
         total += slope.t() @ part
 
 
-def _rows_at_once(weight: Tensor) -> int:
+def rows_at_once(device: torch.device, vocab_size: int) -> int:
     """Choose how many rows have their logits at a time."""
-    return max(128, (CPU_LOGITS if weight.device.type == "cpu" else GPU_LOGITS) // weight.shape[0])
+    return max(128, (CPU_LOGITS if device.type == "cpu" else GPU_LOGITS) // vocab_size)
 
 
 class _LinearCrossEntropy(Function):
