@@ -17,6 +17,7 @@ from textus.config import Count, Range, check
 from textus.errors import ConfigError
 from textus.evaluation.estimate import Evaluation, Measured, Tally
 from textus.evaluation.onward import one_ahead, sent
+from textus.model.hidden import logit_rows
 from textus.model.precision import Precision, autocast
 from textus.model.transformer import Transformer
 from textus.objectives.cross_entropy import rows_at_once, token_losses
@@ -27,8 +28,6 @@ from textus.tokenizer.tokenizer import Tokenizer
 _BATCH_ROWS = 32
 _SORTED = 8
 """Windows are sorted by length among as many as make so many batches."""
-_LOGITS = 2**24
-"""How many logits exist at a time, at most: 64 MB of float32."""
 
 
 def evaluate(
@@ -173,11 +172,6 @@ def token_nats(
     size = rows_at_once(states.device, model.config.vocab_size)
     parts = zip(torch.split(states, size), torch.split(targets, size), strict=True)
     return torch.cat([token_losses(model.head(model.before_head(part)), wanted) for part, wanted in parts])
-
-
-def logit_rows(model: Transformer) -> int:
-    """Return how many tokens may have their logits at a time."""
-    return max(1, _LOGITS // model.config.vocab_size)
 
 
 def _check(model: Transformer, tokenizer: Tokenizer, stride: int, batch_rows: int) -> None:

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from textus.corpus.document import Document
 from textus.errors import CorpusError
-from textus.evaluation.perplexity import logit_rows, spans
-from textus.model.hidden import hidden_log_probabilities
+from textus.evaluation.perplexity import spans
+from textus.model.hidden import hidden_log_probabilities, logit_rows
 from textus.model.transformer import Transformer
 from textus.objectives.measure import evaluating
 from textus.progress import SILENT, Progress

@@ -54,9 +54,13 @@ def hidden_log_probabilities(
 
 def logarithms(model: Transformer, states: Float[Tensor, "rows hidden"]) -> Float[Tensor, "rows vocab"]:
     """Return ln p of every token that states predict, in float32."""
-    size = max(1, _LOGITS // model.config.vocab_size)
-    parts = [model.head(model.before_head(part)).float().log_softmax(-1) for part in torch.split(states, size)]
-    return torch.cat(parts)
+    split = torch.split(states, logit_rows(model))
+    return torch.cat([model.head(model.before_head(part)).float().log_softmax(-1) for part in split])
+
+
+def logit_rows(model: Transformer) -> int:
+    """Return how many tokens may have their logits at a time."""
+    return max(1, _LOGITS // model.config.vocab_size)
 
 
 def padded(

@@ -20,6 +20,7 @@ from torch import Tensor
 from textus.errors import ConfigError, DivergenceError
 from textus.evaluation.tasks.asks import Ask, common
 from textus.evaluation.tasks.trees import Beginning, Forest, Tree, batches, trees
+from textus.model.hidden import logit_rows
 from textus.model.precision import Precision, autocast
 from textus.model.transformer import Transformer
 from textus.objectives.measure import evaluating
@@ -28,8 +29,6 @@ _CPU_TOKENS, _GPU_TOKENS = 2_048, 32_768
 """About how many tokens are read at once: what stays in reach of a CPU, and what keeps another device busy."""
 _PAIRS = 2**24
 """How many pairs of a token and what it may see exist at a time, at most."""
-_LOGITS = 2**24
-"""How many logits exist at a time, at most: 64 MB of float32."""
 _WORTH_SHARING = 24
 """Tokens that all texts must begin with before these are read by themselves."""
 
@@ -127,7 +126,7 @@ def judged(
 ) -> tuple[Float[ndarray, " asked"], Bool[ndarray, " asked"]]:
     """Return ln p of each target at the state that `of_asked` names, and whether it is the likeliest token there."""
     logprobs, greedy = np.zeros(len(targets)), np.zeros(len(targets), bool)
-    size = max(1, _LOGITS // model.config.vocab_size)
+    size = logit_rows(model)
     for first, part in zip(range(0, len(states), size), torch.split(states, size), strict=True):
         here = np.flatnonzero((of_asked >= first) & (of_asked < first + size))
         logits = model.head(model.before_head(part)).float()
