@@ -48,7 +48,11 @@ def test_turns_ends_and_usual_sampling_are_the_same(writer: Checkpoint, there: A
     told["repetition_penalty"] = "penalty_repeat"
     assert {name: float(kept[f"general.sampling.{theirs}"]) for name, theirs in told.items()} == pytest.approx(USUAL)
     if (expected := talk_tokens(writer)) is not None:
-        form = llama_cpp.llama_chat_format.Jinja2ChatFormatter(kept["tokenizer.chat_template"], "", "")
+        end, begin = (
+            there.detokenize([int(kept[f"tokenizer.ggml.{name}_token_id"])], special=True).decode()
+            for name in ("eos", "bos")
+        )
+        form = llama_cpp.llama_chat_format.Jinja2ChatFormatter(kept["tokenizer.chat_template"], end, begin)
         text = form(messages=[{"role": "user", "content": "What is 2 + 1?"}]).prompt
         assert there.tokenize(text.encode(), add_bos=False, special=True) == expected
 
